@@ -1,0 +1,24 @@
+"""One adapter for each program.
+
+An adapter is a function of a problem, the CSV file and the number of repetitions that
+returns a `Measurement`. A program that is not installed is a status, not an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from adapters.lme4_fit import measure_lme4
+from adapters.mixedlm_fit import measure_mixedlm
+from adapters.ngmm_fit import measure_ngmm
+from adapters.statsmodels_fit import measure_statsmodels
+from measurement import Measurement
+from problems import Problem
+
+ADAPTERS: dict[str, Callable[[Problem, Path, int], Measurement]] = {
+    "ngmm": measure_ngmm,
+    "lme4": measure_lme4,
+    "mixedlm": measure_mixedlm,
+    "statsmodels": measure_statsmodels,
+}

@@ -1,0 +1,141 @@
+"""The problems: a name, a formula and the data, the same for every program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One model on one data set, fitted by maximum likelihood.
+
+    Attributes
+    ----------
+    name
+        Name on the command line and in the table.
+    formula
+        In lme4's syntax.
+    factors
+        Columns that are categories although the CSV shows numbers.
+    data
+        Makes the data frame.
+    statsmodels
+        The model in the words of ``statsmodels.MixedLM``; None if it cannot be said.
+    adapters
+        Programs that run it unless the user asks for others.
+    """
+
+    name: str
+    formula: str
+    factors: tuple[str, ...]
+    data: Callable[[], pd.DataFrame]
+    statsmodels: dict[str, object] | None = None
+    adapters: tuple[str, ...] = ("ngmm", "lme4", "mixedlm", "statsmodels")
+
+
+def _embedded(name: str) -> Callable[[], pd.DataFrame]:
+    def load() -> pd.DataFrame:
+        from ngmm import datasets
+
+        return datasets.load(name)
+
+    return load
+
+
+def _cake() -> pd.DataFrame:
+    data = _embedded("cake")()
+    mix = data["recipe"].astype(str) + ":" + data["replicate"].astype(str)
+    return data.assign(mix=mix)
+
+
+def _crossed() -> pd.DataFrame:
+    # statsmodels has crossed factors only as variance components inside one group.
+    return _embedded("Penicillin")().assign(everything=1)
+
+
+def _million() -> pd.DataFrame:
+    """Intercepts and slopes of 100,000 groups, ten rows each."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(20260101)
+    n_groups, n_rows = 100_000, 1_000_000
+    g = rng.permutation(np.repeat(np.arange(n_groups), n_rows // n_groups))
+    x = rng.normal(size=n_rows)
+    chol = np.array([[1.0, 0.0], [0.3, 0.5]])
+    b = rng.normal(size=(n_groups, 2)) @ chol.T
+    y = 1 + 0.5 * x + b[g, 0] + b[g, 1] * x + rng.normal(size=n_rows)
+    return pd.DataFrame({"y": y, "x": x, "g": g})
+
+
+_PROBLEMS = (
+    Problem(
+        "sleepstudy",
+        "Reaction ~ Days + (1 + Days | Subject)",
+        ("Subject",),
+        _embedded("sleepstudy"),
+        {"formula": "Reaction ~ Days", "groups": "Subject", "re_formula": "~Days"},
+    ),
+    Problem(
+        "Penicillin",
+        "diameter ~ 1 + (1 | plate) + (1 | sample)",
+        ("plate", "sample"),
+        _crossed,
+        {
+            "formula": "diameter ~ 1",
+            "groups": "everything",
+            "re_formula": "0",
+            "vc_formula": {"plate": "0 + C(plate)", "sample": "0 + C(sample)"},
+        },
+    ),
+    Problem(
+        "Pastes",
+        "strength ~ 1 + (1 | batch/cask)",
+        ("batch", "cask"),
+        _embedded("Pastes"),
+        {
+            "formula": "strength ~ 1",
+            "groups": "batch",
+            "re_formula": "1",
+            "vc_formula": {"cask": "0 + C(cask)"},
+        },
+    ),
+    Problem(
+        "cake",
+        "angle ~ recipe * temperature + (1 | recipe:replicate)",
+        ("recipe", "temperature", "replicate"),
+        _cake,
+        {"formula": "angle ~ recipe * temperature", "groups": "mix"},
+    ),
+    Problem(
+        "Exam",
+        "normexam ~ standLRT * schgend + sex + (1 + standLRT | school)",
+        ("schgend", "sex", "school"),
+        _embedded("Exam"),
+        {
+            "formula": "normexam ~ standLRT * schgend + sex",
+            "groups": "school",
+            "re_formula": "~standLRT",
+        },
+    ),
+    Problem(
+        "InstEval",
+        "y ~ service + (1 | s) + (1 | d) + (1 | dept:service)",
+        ("s", "d", "dept", "service"),
+        _embedded("InstEval"),
+    ),
+    Problem(
+        "million",
+        "y ~ x + (1 + x | g)",
+        ("g",),
+        _million,
+        adapters=("ngmm",),
+    ),
+)
+
+PROBLEMS = {problem.name: problem for problem in _PROBLEMS}

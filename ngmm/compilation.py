@@ -1,0 +1,65 @@
+"""How ngmm's functions are compiled: with the XLA options that suit a fit.
+
+A fit runs its compiled program for milliseconds to seconds, once or a few times, so
+the time of compiling counts as much as the time of running. Measured on two x86 cores
+with jax 0.10 (`benchmarks/README.md`): without XLA's fusion emitters the objective
+compiles in half the time and, for crossed factors, runs three times as fast; for small
+data unoptimised machine code halves the compilation once more and costs microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+
+# Numbers in the arguments below which code quality does not matter.
+SMALL = 200_000
+
+_LEAN = {"xla_cpu_use_fusion_emitters": False}
+_QUICK = {**_LEAN, "xla_backend_optimization_level": 0}
+
+
+@cache
+def _supported(quick: bool) -> dict[str, Any] | None:
+    """The options, or None where this XLA does not know them."""
+    options = _QUICK if quick else _LEAN
+    try:
+        lowered = jax.jit(lambda x: x + 1).lower(np.float32(0))
+        lowered.compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError:
+        return None
+    return options
+
+
+class Compiled:
+    """A jitted function in two qualities of machine code, chosen by the data's size.
+
+    Parameters
+    ----------
+    fun
+        Function of arrays (pytrees) and of one hashable `layout` keyword.
+    """
+
+    def __init__(self, fun: Callable[..., Any]) -> None:
+        self.fun = fun
+        self._jitted: dict[bool, Callable[..., Any]] = {}
+
+    def __call__(self, *args: Any, layout: Any) -> Any:
+        """Run the function, compiling it if these shapes are new."""
+        return self._variant(args)(*args, layout=layout)
+
+    def cache_size(self) -> int:
+        """Number of programs compiled so far."""
+        return sum(f._cache_size() for f in self._jitted.values())  # type: ignore[attr-defined]
+
+    def _variant(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+        quick = sum(np.size(x) for x in jax.tree.leaves(args)) < SMALL
+        if quick not in self._jitted:
+            self._jitted[quick] = jax.jit(
+                self.fun, static_argnames="layout", compiler_options=_supported(quick)
+            )
+        return self._jitted[quick]

@@ -1,0 +1,23 @@
+"""Terms and a data frame -> arrays, and the record that rebuilds them for new data.
+
+The steps: `read_frame` takes the used columns, `complete_rows` leaves out missing rows,
+`read_columns` tells numbers from factors, `build_matrix` makes model matrices,
+`independent_columns` drops aliased ones, `build_random` codes the grouping factors.
+`build_design` runs them in this order.
+"""
+
+from __future__ import annotations
+
+from ngmm.design.build import build_design
+from ngmm.design.checks import check_identifiable
+from ngmm.design.records import Design, NewDesign, RandomDesign
+from ngmm.design.spec import DesignSpec
+
+__all__ = [
+    "Design",
+    "DesignSpec",
+    "NewDesign",
+    "RandomDesign",
+    "build_design",
+    "check_identifiable",
+]

@@ -1,0 +1,1 @@
+"""Optimisers that know only a function from parameters to a number."""

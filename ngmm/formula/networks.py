@@ -1,0 +1,119 @@
+"""Reads network terms, ``nn(x1, x2, hidden=(32, 32), net=name)``."""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import cast
+
+from ngmm.formula.dialect import python_token
+from ngmm.formula.render import render, render_tokens
+from ngmm.formula.terms import NetworkTerm
+from ngmm.formula.tokens import (
+    Kind,
+    Nodes,
+    Token,
+    arguments_of,
+    column_of,
+    fault,
+    is_column,
+    leaves,
+    split_at,
+)
+
+
+def parse_network(call: Nodes) -> NetworkTerm:
+    """Return the term for the two nodes of a call ``nn(...)``.
+
+    Raises
+    ------
+    FormulaError
+        Without inputs, for an input that is not a column, for an option that is not a
+        literal, and for anything given twice.
+    """
+    arguments = arguments_of(call)
+    inputs: list[str] = []
+    options: dict[str, object] = {}
+    parts = split_at(arguments.items, ",") if arguments.items else []
+    for part in parts:
+        if not part:
+            msg = "an argument of nn() is empty; remove the extra comma"
+            raise fault(msg, *call)
+        if len(part) > 1 and isinstance(part[1], Token) and part[1].is_operator("="):
+            name, value = _parse_option(part)
+            if name in options:
+                raise fault(f"option {name} is given twice; keep one", *part)
+            options[name] = value
+        else:
+            column = _parse_input(part)
+            if options:
+                msg = f"input {column} follows an option; write the inputs first"
+                raise fault(msg, *part)
+            if column in inputs:
+                raise fault(f"input {column} is given twice; keep one", *part)
+            inputs.append(column)
+    if not inputs:
+        msg = "nn() without inputs; name the columns it reads: nn(x1, x2)"
+        raise fault(msg, *call)
+    return NetworkTerm(tuple(inputs), tuple(options.items()))
+
+
+def _parse_input(part: Nodes) -> str:
+    """Return the column that an argument names."""
+    node = part[0]
+    if len(part) == 1 and isinstance(node, Token) and is_column(node):
+        return column_of(node)
+    msg = (
+        f"nn() reads columns, not expressions such as {render(part)}; "
+        "make a column first and name it here"
+    )
+    raise fault(msg, *part)
+
+
+def _parse_option(part: Nodes) -> tuple[str, object]:
+    """Return name and value of ``name=value``."""
+    name, values = part[0], part[2:]
+    if not isinstance(name, Token) or not name.text.isidentifier():
+        msg = "expected an option such as hidden=(8, 8)"
+        raise fault(msg, *part)
+    if name.text == "net":
+        return "net", _parse_net(part)
+    text = render_tokens(python_token(token) for token in leaves(values))
+    try:
+        return name.text, _frozen(ast.literal_eval(text))
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        msg = (
+            f"option {name.text} needs a number, a string, True, False, None or a "
+            f"tuple of these; got {render(values) or 'nothing'}. A network that is "
+            "made elsewhere is named: nn(x, net=name)"
+        )
+        raise fault(msg, *part) from None
+
+
+def _parse_net(part: Nodes) -> str:
+    """Return the name of the network in ``net=name`` or ``net="name"``."""
+    node = part[2] if len(part) == 3 else None
+    if isinstance(node, Token) and node.kind in (Kind.NAME, Kind.STRING):
+        text = node.text if node.kind is Kind.NAME else node.text[1:-1]
+        if text.isidentifier():
+            return text
+    msg = "net= takes a name of the mapping networks={...}; write nn(x, net=name)"
+    raise fault(msg, *part)
+
+
+def _frozen(value: object) -> object:
+    """Return the literal with lists as tuples, so that terms can be hashed.
+
+    Raises
+    ------
+    ValueError
+        For literals that no option takes: dicts, sets, bytes, infinite numbers.
+    """
+    if isinstance(value, list | tuple):
+        items = cast("list[object] | tuple[object, ...]", value)
+        return tuple(_frozen(item) for item in items)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise ValueError(value)

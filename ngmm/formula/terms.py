@@ -1,0 +1,156 @@
+"""The records that a formula is parsed into. They hold text and names, never data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ngmm.formula.dialect import columns_of
+from ngmm.formula.tokens import quote
+
+
+@dataclass(frozen=True)
+class NetworkTerm:
+    """A network ``nn(x1, x2, hidden=(8, 8), net=name)``.
+
+    Attributes
+    ----------
+    inputs
+        Names of the columns that the network reads.
+    options
+        Pairs of option and literal value as written; ``net=name`` has the value
+        ``"name"``.
+    """
+
+    inputs: tuple[str, ...]
+    options: tuple[tuple[str, object], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the term as a formula spells it."""
+        options = (
+            f"{key}={_bare(value) if key == 'net' else repr(value)}"
+            for key, value in self.options
+        )
+        return f"nn({', '.join([*map(quote, self.inputs), *options])})"
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """A random term ``(expr | group)``.
+
+    Attributes
+    ----------
+    expr
+        What varies between the levels, explicit about its intercept: ``"1 + Days"``;
+        ``"0"`` if only networks do.
+    group
+        Names of the columns whose combinations are the levels: ``("a", "b")`` for
+        ``a:b``.
+    correlated
+        False for ``||``, which removes every correlation.
+    networks
+        Networks that take a latent value of the level as an input, ``(nn(x) | g)``.
+    """
+
+    expr: str
+    group: tuple[str, ...]
+    correlated: bool = True
+    networks: tuple[NetworkTerm, ...] = ()
+
+    @property
+    def group_name(self) -> str:
+        """Name of the grouping factor, ``"a:b"`` for an interaction."""
+        return ":".join(self.group)
+
+    def __str__(self) -> str:
+        """Return the term as a formula spells it."""
+        parts = [] if self.networks and self.expr == "0" else [self.expr]
+        left = " + ".join([*parts, *map(str, self.networks)])
+        bar = "|" if self.correlated else "||"
+        return f"({left} {bar} {':'.join(map(quote, self.group))})"
+
+
+@dataclass(frozen=True)
+class Response:
+    """The left side of a formula.
+
+    Attributes
+    ----------
+    expr
+        As written; arithmetic is literal, so ``k/n`` is a division.
+    parts
+        ``("k", "n - k")`` for ``cbind(k, n - k)``, otherwise ``(expr,)``.
+    """
+
+    expr: str
+    parts: tuple[str, ...]
+
+    @property
+    def is_cbind(self) -> bool:
+        """Whether the response is ``cbind(successes, failures)``."""
+        return len(self.parts) > 1
+
+    def __str__(self) -> str:
+        """Return the response as a formula spells it."""
+        return self.expr
+
+
+@dataclass(frozen=True)
+class ModelFormula:
+    """A parsed formula; `str` gives its canonical text.
+
+    Two formulas are equal if they differ in ``text`` only.
+
+    Attributes
+    ----------
+    response
+        Left side.
+    fixed
+        Right side without random terms, networks and offsets, explicit about its
+        intercept: ``"1 + Days"`` or ``"0 + Days"``.
+    random
+        Random terms, nested ones expanded: ``(x | a/b)`` is ``(x | a) + (x | a:b)``.
+    offsets
+        Expressions inside ``offset(...)``.
+    networks
+        Networks among the fixed terms.
+    text
+        The formula as the user wrote it.
+    """
+
+    response: Response
+    fixed: str
+    random: tuple[RandomTerm, ...] = ()
+    offsets: tuple[str, ...] = ()
+    networks: tuple[NetworkTerm, ...] = ()
+    text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        """Return the canonical text, which parses to an equal formula."""
+        terms = [
+            self.fixed,
+            *map(str, self.networks),
+            *(f"offset({expr})" for expr in self.offsets),
+            *map(str, self.random),
+        ]
+        return f"{self.response} ~ {' + '.join(terms)}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of all columns used, each once, in the order of the canonical text."""
+        names = [*columns_of(self.response.expr), *columns_of(self.fixed)]
+        for network in self.networks:
+            names += network.inputs
+        for offset in self.offsets:
+            names += columns_of(offset)
+        for term in self.random:
+            names += columns_of(term.expr)
+            for network in term.networks:
+                names += network.inputs
+            names += term.group
+        return tuple(dict.fromkeys(names))
+
+
+def _bare(name: object) -> str:
+    """Return the name of a network as an identifier, or as a string if it is none."""
+    text = str(name)
+    return text if text.isidentifier() else repr(text)

@@ -1,0 +1,1 @@
+"""From an estimate to its uncertainty: functions of arrays."""

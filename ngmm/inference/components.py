@@ -1,0 +1,78 @@
+r"""Standard deviations and correlations of random effects, with Wald intervals.
+
+Intervals are symmetric for log sd and for Fisher's z of a correlation, and are then
+carried back; where a variance or a correlation is at its boundary there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngmm.covariance import Pattern, factor_numpy
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Components:
+    """Standard deviations and correlations of one term.
+
+    Attributes
+    ----------
+    sd
+        (k,) standard deviations, in the units of the response.
+    correlation
+        (k, k); NaN where a standard deviation is zero.
+    d_log_sd
+        (k, n_theta + 1) derivatives of log sd in (theta of the term, sigma).
+    d_z
+        (k, k, n_theta + 1) derivatives of atanh of the correlations.
+    """
+
+    sd: Vector
+    correlation: Matrix
+    d_log_sd: Matrix
+    d_z: NDArray[np.float64]
+
+
+def components(theta: Vector, sigma: float, p: Pattern) -> Components:
+    """Standard deviations and correlations of a term, and their derivatives."""
+    lam = factor_numpy(theta, p)
+    cov = lam @ lam.T
+    half = np.einsum("aij,kj->aik", p.basis(), lam)
+    d_cov = half + np.swapaxes(half, 1, 2)
+    variance = np.diag(cov)
+    safe = np.where(variance > 0, variance, np.nan)
+    d_log_var = np.einsum("aii->ia", d_cov) / safe[:, None]
+    scale = np.sqrt(np.outer(safe, safe))
+    correlation = np.clip(cov / scale, -1.0, 1.0)
+    d_cor = np.moveaxis(d_cov, 0, -1) / scale[:, :, None] - 0.5 * correlation[
+        :, :, None
+    ] * (d_log_var[:, None, :] + d_log_var[None, :, :])
+    interior = np.where(np.abs(correlation) < 1 - 1e-8, 1 - correlation**2, np.nan)
+    k = p.k
+    return Components(
+        sd=sigma * np.sqrt(variance),
+        correlation=correlation,
+        d_log_sd=np.column_stack([0.5 * d_log_var, np.full(k, 1.0 / sigma)]),
+        d_z=np.concatenate(
+            [d_cor / interior[:, :, None], np.zeros((k, k, 1))], axis=2
+        ),
+    )
+
+
+def log_interval(value: float, se: float, z: float) -> tuple[float, float]:
+    """Interval of a positive quantity from the standard error of its logarithm."""
+    return value * np.exp(-z * se), value * np.exp(z * se)
+
+
+def fisher_interval(value: float, se: float, z: float) -> tuple[float, float]:
+    """Interval of a correlation from the standard error of its atanh."""
+    if not abs(value) < 1:
+        return np.nan, np.nan
+    middle = np.arctanh(value)
+    return float(np.tanh(middle - z * se)), float(np.tanh(middle + z * se))

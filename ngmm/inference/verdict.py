@@ -1,0 +1,141 @@
+"""One verdict on a fit: can its numbers be relied on, and if not, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngmm.estimation.status import Status
+
+# A log-likelihood that a Newton step can still raise by this much is not a maximum:
+# it would move an estimate by a thousandth of its standard error.
+LARGEST_GAIN = 1e-6
+# Relative to the largest eigenvalue, after scaling to unit diagonal: rounding error of
+# a Hessian that is singular in exact arithmetic stays above it.
+NEGATIVE = -1e-7
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something wrong with a fit.
+
+    Attributes
+    ----------
+    text
+        What happened, and what it means for the numbers.
+    remedy
+        The call that helps.
+    """
+
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `check()` found.
+
+    Attributes
+    ----------
+    messages
+        Reasons not to rely on the numbers; empty when all is well.
+    notes
+        Ordinary results that are worth knowing, such as a variance of zero.
+    """
+
+    messages: tuple[Message, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.messages
+
+    @property
+    def tag(self) -> str:
+        """``[OK]`` or ``[WARN n]``."""
+        return "[OK]" if self.ok else f"[WARN {len(self.messages)}]"
+
+    def __str__(self) -> str:
+        """The tag, then messages with what to do, then notes."""
+        lines = [self.tag]
+        for m in self.messages:
+            lines += [f"! {m.text}", f"  -> {m.remedy}"]
+        return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+
+def optimum_messages(
+    status: Status, gain: float, n_steps: int, hessian: NDArray[np.float64]
+) -> list[Message]:
+    """What is wrong with the point where the search ended."""
+    out: list[Message] = []
+    if status is Status.NOT_FINITE:
+        return [
+            Message(
+                f"{status.sentence}: none of the estimates mean anything",
+                "check the data for extreme values with data.describe()",
+            )
+        ]
+    if status is Status.MAX_STEPS:
+        out.append(
+            Message(
+                f"{status.sentence} ({n_steps}): parameters are not estimates, the "
+                f"log-likelihood can still rise by about {gain:.1g}",
+                f"ngmm.fit(..., estimator=ngmm.Newton(max_steps={10 * n_steps}))",
+            )
+        )
+    elif not gain <= LARGEST_GAIN:
+        out.append(
+            Message(
+                f"{status.sentence}, but the log-likelihood can still rise by about "
+                f"{gain:.1g}: estimates and standard errors are approximate",
+                "simplify the random effects, or rescale columns whose sizes differ "
+                "by many powers of ten",
+            )
+        )
+    if not _is_convex(hessian):
+        out.append(
+            Message(
+                "the log-likelihood curves upwards at the estimate: it is a saddle "
+                "point, not a maximum, and standard errors mean nothing",
+                "simplify the random effects, e.g. (x || g) for (x | g)",
+            )
+        )
+    return out
+
+
+def _is_convex(hessian: NDArray[np.float64]) -> bool:
+    """Whether the Hessian of the objective has no negative direction."""
+    if not np.isfinite(hessian).all():
+        return False
+    scale = np.sqrt(np.abs(np.diag(hessian)))
+    scale = np.where(scale > 0, scale, 1.0)
+    values = np.linalg.eigvalsh(hessian / np.outer(scale, scale))
+    return bool(values[0] >= NEGATIVE * max(float(values[-1]), 1.0))
+
+
+def boundary_notes(
+    group: str, names: Sequence[str], sd: NDArray, correlation: NDArray
+) -> list[str]:
+    """Notes on variances of zero and perfect correlations of one term."""
+    out = [
+        f"the variance of {name} | {group} is estimated at 0 (boundary): the data show "
+        "no more variation between levels than chance would. Fixed effects are valid; "
+        "the model without this term has the same likelihood"
+        for name, s in zip(names, sd, strict=True)
+        if s == 0.0
+    ]
+    for i in range(len(names)):
+        for j in range(i):
+            if sd[i] > 0 and sd[j] > 0 and abs(correlation[i, j]) > 1 - 1e-8:
+                sign = "+1" if correlation[i, j] > 0 else "-1"
+                out.append(
+                    f"the correlation of {names[j]} and {names[i]} | {group} is "
+                    f"estimated at {sign} (boundary): the data do not tell these "
+                    "effects apart. Fixed effects are valid; compare with "
+                    f"({names[i]} || {group})"
+                )
+    return out

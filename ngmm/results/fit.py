@@ -1,0 +1,633 @@
+"""The fitted model: what was estimated, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ngmm.design import Design, DesignSpec
+from ngmm.errors import DataError, NotSupportedError, OptionError, did_you_mean
+from ngmm.estimation.status import Status
+from ngmm.formula import ModelFormula, update
+from ngmm.inference import collinearity as overlap
+from ngmm.inference.modes import Posterior
+from ngmm.inference.quantiles import check_level
+from ngmm.inference.verdict import Verdict, boundary_notes, optimum_messages
+from ngmm.model import Estimate, Model
+from ngmm.results import prediction as predicting
+from ngmm.results.call import Call
+from ngmm.results.coefficients import (
+    coefficient_frame,
+    degrees_of_freedom,
+    unscaled_covariance,
+)
+from ngmm.results.document import Document
+from ngmm.results.random_effects import (
+    coefficient_frames,
+    mode_frames,
+    posterior,
+    term_modes,
+)
+from ngmm.results.simulation import simulate_responses
+from ngmm.results.summary import brief, summarise
+from ngmm.results.table import Table
+from ngmm.results.tables import coef_table, method_caption, varcorr_table
+from ngmm.results.variances import term_components, variance_frame
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+RESIDUALS = ("response", "pearson", "deviance", "working", "quantile")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedModelFit:
+    """A fitted mixed model. Made by `ngmm.fit`; printing it shows the estimates.
+
+    Attributes
+    ----------
+    terms
+        The parsed formula.
+    spec
+        How the design was made, and is made for new data.
+    model
+        Design and family as a likelihood.
+    estimate
+        Its maximum.
+    call
+        Data and arguments, for `update`.
+    estimator
+        What found the maximum, for `refit`.
+    df_method
+        ``"satterthwaite"`` or ``"none"``.
+    seed
+        Seed of `simulate` and of sampled predictions when none is given.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> fit.fixef.round(3).to_dict()
+    {'Intercept': 251.405, 'Days': 10.467}
+    """
+
+    terms: ModelFormula
+    spec: DesignSpec
+    model: Model
+    estimate: Estimate
+    call: Call
+    estimator: Any
+    df_method: str = "satterthwaite"
+    seed: int = 0
+
+    # Numbers ---------------------------------------------------------------------
+
+    @property
+    def design(self) -> Design:
+        """The arrays the model was fitted to."""
+        return self.model.design
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was written."""
+        return " ".join(self.terms.text.split()) or str(self.terms)
+
+    @property
+    def family(self) -> str:
+        """Name of the response distribution."""
+        return self.model.family.name
+
+    @property
+    def link(self) -> str:
+        """Name of the link function."""
+        return self.model.family.link
+
+    @property
+    def reml(self) -> bool:
+        """Whether the restricted likelihood was maximised."""
+        return self.model.reml
+
+    @property
+    def fixef(self) -> pd.Series:
+        """Estimates of the fixed effects, beta."""
+        return pd.Series(self.estimate.beta, index=self._names, name="estimate")
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of the fixed effects."""
+        return pd.Series(
+            np.sqrt(np.diag(self._vcov)), index=self._names, name="std_error"
+        )
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values of the fixed effects, see `coef_table`."""
+        return self.coef_table().frame["p_value"]
+
+    @property
+    def theta(self) -> np.ndarray:
+        """Entries of Lambda, relative to sigma: terms in the order of the formula."""
+        return self.estimate.theta.copy()
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.estimate.sigma
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood at the estimate, with all constants; restricted if `reml`."""
+        return self.estimate.loglik
+
+    @property
+    def deviance(self) -> float:
+        """-2 `loglik`."""
+        return -2.0 * self.loglik
+
+    @property
+    def df_model(self) -> int:
+        """Number of parameters: fixed effects, variance parameters, sigma."""
+        return self.model.df
+
+    @property
+    def aic(self) -> float:
+        """-2 loglik + 2 df_model."""
+        return self.deviance + 2.0 * self.df_model
+
+    @property
+    def bic(self) -> float:
+        """-2 loglik + log(nobs) df_model."""
+        return self.deviance + np.log(self.nobs) * self.df_model
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return self.design.n_rows
+
+    @property
+    def n_dropped(self) -> int:
+        """Number of rows left out because a value is missing."""
+        return self.design.n_dropped
+
+    @property
+    def missing(self) -> Mapping[str, int]:
+        """Column -> number of rows in which it is missing."""
+        return dict(self.design.missing)
+
+    @property
+    def n_levels(self) -> dict[str, int]:
+        """Grouping factor -> number of levels."""
+        return {t.group: t.n_levels for t in self.design.random}
+
+    @property
+    def group_sizes(self) -> dict[str, tuple[float, float, float]]:
+        """Grouping factor -> smallest, median and largest number of rows of a level."""
+        out: dict[str, tuple[float, float, float]] = {}
+        for t in self.design.random:
+            size = np.bincount(t.codes, minlength=t.n_levels)
+            out[t.group] = (int(size.min()), float(np.median(size)), int(size.max()))
+        return out
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """Fixed-effect columns dropped as linear combinations of earlier ones."""
+        return self.design.aliased
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search ended at a maximum; `check` says more."""
+        return self.estimate.status is Status.CONVERGED
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether some random-effects covariance matrix has less than full rank."""
+        layout = self.model.problem.layout
+        return any(
+            bool((self.estimate.engine_theta[s][list(p.diagonal)] == 0.0).any())
+            for s, p in zip(layout.slices, layout.patterns, strict=True)
+        )
+
+    @property
+    def estimate_text(self) -> str:
+        """How the search for the maximum ended."""
+        e = self.estimate
+        if e.status is Status.CONVERGED:
+            return f"converged in {e.n_steps} Newton steps"
+        return e.status.sentence
+
+    @property
+    def integral_text(self) -> str:
+        """How the random effects were integrated out."""
+        return "exact"
+
+    # Tables ----------------------------------------------------------------------
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the estimates of the fixed effects."""
+        return pd.DataFrame(self._vcov, index=self._names, columns=self._names)
+
+    def coef_table(self, level: float = 0.95) -> Table:
+        """Fixed effects: estimate, standard error, test, p-value, interval.
+
+        Parameters
+        ----------
+        level
+            Confidence level of the intervals.
+
+        Raises
+        ------
+        OptionError
+            If level is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data, reml=True)
+        >>> fit.coef_table().to_frame().loc["Days", ["std_error", "df"]].round(3).tolist()
+        [1.546, 17.0]
+        """
+        check_level(level)
+        frame = coefficient_frame(self.model, self.estimate, self._df, level)
+        return coef_table(frame, method_caption(self.df_method), level=level)
+
+    def varcorr(self, level: float = 0.95) -> Table:
+        """Standard deviations and correlations of random effects, and the residual.
+
+        Parameters
+        ----------
+        level
+            Confidence level of the Wald intervals: symmetric for log sd and for
+            Fisher's z; missing at a boundary.
+        """
+        check_level(level)
+        frame = variance_frame(self.model, self.estimate, level)
+        return varcorr_table(frame, level=level)
+
+    def conf_int(self, level: float = 0.95, method: str = "wald") -> Table:
+        """Confidence intervals of all parameters.
+
+        Parameters
+        ----------
+        level
+            Confidence level.
+        method
+            ``"wald"``: t intervals with the degrees of freedom of `coef_table` for
+            fixed effects; for variance parameters as in `varcorr`.
+
+        Raises
+        ------
+        OptionError
+            If the method is unknown or level not between 0 and 1.
+        NotSupportedError
+            For ``"profile"`` and ``"bootstrap"``, which come with a later version.
+        """
+        if method in ("profile", "bootstrap"):
+            raise NotSupportedError(
+                f'method="{method}" is not available in this version; use "wald"'
+            )
+        if method != "wald":
+            raise OptionError(
+                f"method must be 'wald', got {method!r}"
+                f"{did_you_mean(str(method), ['wald', 'profile', 'bootstrap'])}"
+            )
+        fixed = self.coef_table(level).frame[["estimate", "conf_low", "conf_high"]]
+        v = self.varcorr(level).frame
+        value = v["sd"].where(v["name2"].isna(), v["corr"])
+        random = v.assign(estimate=value, label=[_label(r) for _, r in v.iterrows()])
+        random = random.set_index("label")[["estimate", "conf_low", "conf_high"]]
+        frame = pd.concat([fixed, random]).rename_axis(None)
+        return Table(frame, f"Wald intervals, level {level:g}", title="Parameter")
+
+    def ranef(self, *, cond_sd: bool = False) -> dict[str, pd.DataFrame]:
+        """Conditional modes of the random effects, b given the data.
+
+        Parameters
+        ----------
+        cond_sd
+            Add columns ``<name>_sd``: conditional standard deviations, given the
+            variance parameters and beta.
+
+        Returns
+        -------
+        dict
+            Grouping factor -> frame with a row a level and a column an effect.
+        """
+        return mode_frames(self.model, self._posterior, self.sigma, cond_sd=cond_sd)
+
+    def coef(self) -> dict[str, pd.DataFrame]:
+        """Coefficients by level: fixed effects plus conditional modes.
+
+        Returns
+        -------
+        dict
+            Grouping factor -> frame with a row a level and a column a coefficient.
+        """
+        return coefficient_frames(self.ranef(), self.fixef)
+
+    def collinearity(self) -> Table:
+        """Variance inflation of each fixed term, and the condition number of X.
+
+        The inflation of a term of several columns is the generalised one (Fox and
+        Monette 1992); ``root`` is its 1/(2 df)-th power, comparable across terms: the
+        factor by which overlap with other terms widens the intervals.
+        """
+        found = overlap.inflation(self._vcov, self.design.column_terms)
+        frame = pd.DataFrame(
+            {
+                "df": [df for _, df in found.values()],
+                "vif": [value for value, _ in found.values()],
+                "root": [v ** (0.5 / df) for v, df in found.values()],
+            },
+            index=pd.Index(list(found), dtype=object),
+        )
+        number = overlap.condition_number(self.design.X)
+        caption = f"condition number of X (columns of unit length): {number:.4g}"
+        return Table(frame, caption, title="Collinearity")
+
+    def correlation(self) -> pd.DataFrame:
+        """Correlation matrix of the estimates of the fixed effects."""
+        return pd.DataFrame(
+            overlap.correlation(self._vcov), index=self._names, columns=self._names
+        )
+
+    # Rows ------------------------------------------------------------------------
+
+    def fitted(self) -> pd.Series:
+        """Fitted means: fixed part, offset and conditional modes, by row used."""
+        return self.predict().rename("fitted")
+
+    def resid(self, kind: str = "response") -> pd.Series:
+        """Residuals of the rows used.
+
+        Parameters
+        ----------
+        kind
+            ``"response"`` and ``"working"``: y - fitted. ``"pearson"`` and
+            ``"deviance"``: times the square root of the prior weight, as in lme4.
+            ``"quantile"``: those divided by sigma, standard normal under the model.
+
+        Raises
+        ------
+        OptionError
+            If there is no such kind.
+        """
+        if kind not in RESIDUALS:
+            raise OptionError(
+                f"there are no residuals {kind!r}"
+                f"{did_you_mean(str(kind), RESIDUALS) or '.'} "
+                f"Kinds: {', '.join(RESIDUALS)}"
+            )
+        raw = self.design.y - self.fitted().to_numpy()
+        if kind in ("pearson", "deviance", "quantile"):
+            raw = raw * np.sqrt(self.design.weights)
+        if kind == "quantile":
+            raw = raw / self.sigma
+        return pd.Series(raw, index=self.design.index, name="resid")
+
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        kind: str = "response",
+        re: str | Collection[str] = "all",
+        new_levels: str = "error",
+        se: bool = False,
+        interval: str | None = None,
+        level: float = 0.95,
+    ) -> pd.Series | pd.DataFrame:
+        """Predictions for the rows used, or for new data.
+
+        Parameters
+        ----------
+        newdata
+            A frame or mapping with the columns of the formula except the response;
+            None for the rows the model was fitted to.
+        kind
+            ``"response"`` and ``"link"`` agree for a Gaussian model; ``"terms"`` gives
+            the contribution of every term, a column each.
+        re
+            Random effects that enter: ``"all"``, ``"none"`` (b = 0), ``"marginal"`` (b
+            integrated out: the mean is that of ``"none"``, the prediction interval
+            contains the variation between levels), or a list of grouping factors.
+        new_levels
+            Levels that were not in the data: ``"error"``; ``"population"``, b = 0;
+            ``"marginal"``, b = 0 with its variance in ``se`` and ``interval``;
+            ``"sample"``, one draw of b a level from `seed`.
+        se
+            Add the standard error of the mean: estimation of beta and of the
+            conditional modes, at the estimated variance parameters.
+        interval
+            ``"confidence"`` for the mean, ``"prediction"`` for a new observation (of
+            weight one in new data); normal quantiles.
+        level
+            Level of the interval.
+
+        Returns
+        -------
+        Series or DataFrame
+            A series named ``fit``; a frame with columns fit, se, lower, upper if a
+            standard error or an interval is asked for; a frame of terms.
+
+        Raises
+        ------
+        NewDataError
+            If new data lack a column, have missing values or unseen levels.
+        OptionError
+            If an argument is not one of those above.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> new = {"Days": [10], "Subject": ["308"]}
+        >>> fit.predict(new, interval="prediction").round(1).iloc[0].tolist()
+        [450.1, 389.3, 510.9]
+        """
+        ask = predicting.request(
+            tuple(self.n_levels),
+            kind=kind,
+            re=re,
+            new_levels=new_levels,
+            se=se,
+            interval=interval,
+            level=level,
+        )
+        rows = (
+            predicting.training_rows(self.design)
+            if newdata is None
+            else predicting.new_rows(self.design, self.spec, newdata, ask)
+        )
+        modes = (
+            term_modes(self.model, self._posterior)
+            if ask.groups
+            else [np.zeros((1, len(t.names))) for t in self.design.random]
+        )
+        if kind == "terms":
+            return predicting.term_frame(self.design, self.estimate, rows, modes, ask)
+        covariances = self._covariances
+        sampled = predicting.sample_new_effects(rows, ask, covariances, self.seed)
+        mean = predicting.linear_predictor(self.estimate, rows, modes, ask, sampled)
+        if not se and interval is None:
+            return pd.Series(mean, index=rows.index, name="fit")
+        var, single = predicting.variance(
+            self.model,
+            self.estimate,
+            self._posterior if ask.groups else None,
+            rows,
+            ask,
+            covariances,
+        )
+        return predicting.interval_frame(mean, var, single, rows, ask)
+
+    def simulate(self, n: int = 1, seed: int | None = None) -> pd.DataFrame:
+        """Responses drawn from the fitted model, with new random effects.
+
+        Parameters
+        ----------
+        n
+            Number of data sets.
+        seed
+            Seed; None for that of the fit. The same seed gives the same numbers.
+
+        Returns
+        -------
+        DataFrame
+            A row for each row used, columns 0 to n - 1.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise OptionError(f"n must be a positive whole number, got {n!r}")
+        values = simulate_responses(
+            self.design,
+            self.estimate,
+            self._covariances,
+            int(n),
+            self.seed if seed is None else seed,
+        )
+        return pd.DataFrame(values, index=self.design.index)
+
+    # Again -----------------------------------------------------------------------
+
+    def refit(self, y: ArrayLike) -> MixedModelFit:
+        """The same model fitted to another response.
+
+        Parameters
+        ----------
+        y
+            A value for each row used (`nobs` of them), on the scale of the model's
+            response: after a transformation such as ``log(y)``.
+
+        Raises
+        ------
+        DataError
+            If the length is wrong or a value is not finite.
+        """
+        values = np.asarray(y, dtype=np.float64)
+        if values.shape != (self.nobs,):
+            raise DataError(
+                f"refit needs a value for each of the {self.nobs} rows used; got "
+                f"shape {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise DataError("refit: the response has missing or infinite values")
+        model = Model(
+            replace(self.design, y=values), self.model.family, reml=self.model.reml
+        )
+        return replace(self, model=model, estimate=self.estimator(model))
+
+    def update(self, change: str = ". ~ .", **arguments: Any) -> MixedModelFit:
+        """Fit a changed formula, or with other arguments, to the same data.
+
+        Parameters
+        ----------
+        change
+            Change of the formula as in R: ``". ~ . - x + (1 | h)"``; a dot stands for
+            what was there.
+        arguments
+            Arguments of `ngmm.fit` to replace, ``data`` among them.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.update(". ~ . - Days").formula
+        'Reaction ~ 1 + (1 + Days | Subject)'
+        """
+        same = change.split() == [".", "~", "."]
+        formula = self.terms.text if same else str(update(self.terms, change))
+        return self.call.again(formula, **arguments)
+
+    # Verdict and text ------------------------------------------------------------
+
+    def check(self) -> Verdict:
+        """Whether the numbers can be relied on, and what to do if not."""
+        return self._verdict
+
+    def summary(self) -> Document:
+        """The fit on a page: ``print(fit.summary())``, also as Markdown and HTML."""
+        return summarise(self)
+
+    def __str__(self) -> str:
+        """The estimates, shorter than `summary`."""
+        return str(brief(self))
+
+    def __repr__(self) -> str:
+        """As printed."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return brief(self).to_html()
+
+    # Computed once ---------------------------------------------------------------
+
+    @property
+    def _names(self) -> pd.Index:
+        return pd.Index(list(self.design.names), dtype=object)
+
+    @cached_property
+    def _vcov(self) -> np.ndarray:
+        return self.sigma**2 * unscaled_covariance(self.model, self.estimate)
+
+    @cached_property
+    def _df(self) -> np.ndarray:
+        return degrees_of_freedom(self.model, self.estimate, self.df_method)
+
+    @cached_property
+    def _posterior(self) -> Posterior:
+        return posterior(self.model, self.estimate)
+
+    @cached_property
+    def _covariances(self) -> list[np.ndarray]:
+        """Covariance matrix of the random effects of each term."""
+        found = term_components(self.model, self.estimate)
+        return [
+            np.outer(c.sd, c.sd) * np.where(np.isnan(c.correlation), 0, c.correlation)
+            for c in found
+        ]
+
+    @cached_property
+    def _verdict(self) -> Verdict:
+        e = self.estimate
+        messages = optimum_messages(e.status, e.gain, e.n_steps, e.profile.hessian)
+        notes: list[str] = []
+        found = term_components(self.model, self.estimate)
+        for term, c in zip(self.design.random, found, strict=True):
+            notes += boundary_notes(term.group, term.names, c.sd, c.correlation)
+        return Verdict(tuple(messages), tuple(notes))
+
+
+def _label(row: pd.Series) -> str:
+    """Name of a variance parameter: ``sd(Days | Subject)``, ``sigma``."""
+    if row["group"] == "Residual":
+        return "sigma"
+    if row["name2"] is None or pd.isna(row["name2"]):
+        return f"sd({row['name']} | {row['group']})"
+    return f"cor({row['name2']}, {row['name']} | {row['group']})"

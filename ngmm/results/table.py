@@ -1,0 +1,97 @@
+"""The one type of all printable tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ngmm.results.columns import default_columns
+from ngmm.results.render import (
+    Grid,
+    grid_to_html,
+    grid_to_markdown,
+    grid_to_text,
+    one_line,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ngmm.results.columns import Column
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Table:
+    """A data frame that knows how it is printed.
+
+    The frame has the numbers at full precision; text, Markdown and HTML are views of
+    it. Printing a table, or leaving it at the end of a notebook cell, shows it.
+
+    Parameters
+    ----------
+    frame
+        The numbers. The table keeps this very frame and never changes it; hand over a
+        copy if you go on to change yours.
+    caption
+        What the reader must know, such as the method behind the tests; printed below.
+        May have several lines.
+    columns
+        The columns to print, in order, each with its format (see
+        `ngmm.results.columns`); all of the frame when empty. Those that name the rows
+        come first.
+    title
+        Printed over the row names.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"sd": [23.7806, 5.7168]}, index=["Intercept", "Days"])
+    >>> print(Table(frame, caption="on the scale of the response"))
+                   sd
+    Intercept   23.78
+    Days         5.72
+    on the scale of the response
+    """
+
+    frame: pd.DataFrame
+    caption: str = ""
+    columns: tuple[Column, ...] = ()
+    title: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers at full precision, as a copy that is yours to change."""
+        return self.frame.copy()
+
+    def to_text(self, width: int = 80) -> str:
+        """The table as text; columns that do not fit ``width`` go to further blocks."""
+        return grid_to_text(self._grid(), width)
+
+    def to_markdown(self) -> str:
+        """The table in Markdown."""
+        return grid_to_markdown(self._grid())
+
+    def to_html(self) -> str:
+        """The table in HTML, with its style inside."""
+        return grid_to_html(self._grid())
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def _grid(self) -> Grid:
+        """The cells as text, the same for all three formats."""
+        columns = self.columns or default_columns(self.frame)
+        texts = [[one_line(c) for c in column.cells(self.frame)] for column in columns]
+        return Grid(
+            headers=tuple(one_line(column.header) for column in columns),
+            rows=tuple(zip(*texts, strict=True)),
+            align=tuple(column.align for column in columns),
+            n_labels=sum(column.labels_rows for column in columns),
+            title=one_line(self.title),
+            caption=self.caption,
+        )

@@ -1,0 +1,216 @@
+"""The tables of a fitted model: which columns they print, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ngmm.results.columns import (
+    Column,
+    FirstOf,
+    Interval,
+    Label,
+    Number,
+    PValue,
+    floats,
+)
+from ngmm.results.formatting import percent
+from ngmm.results.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    _Row = dict[str, Any]
+
+_TESTS = {
+    "satterthwaite": "t tests with Satterthwaite degrees of freedom",
+    "kenward-roger": "t tests with Kenward-Roger degrees of freedom",
+    "none": "z tests (normal approximation)",
+}
+
+
+def method_caption(df_method: str) -> str:
+    """How the coefficients were tested, in words.
+
+    Examples
+    --------
+    >>> method_caption("satterthwaite")
+    't tests with Satterthwaite degrees of freedom'
+    """
+    return _TESTS.get(df_method, f"t tests with {df_method} degrees of freedom")
+
+
+def coef_table(frame: pd.DataFrame, caption: str = "", *, level: float = 0.95) -> Table:
+    """The table of fixed effects.
+
+    Parameters
+    ----------
+    frame
+        Index: names of the coefficients. Columns: estimate, std_error, df, statistic,
+        p_value, conf_low, conf_high. The statistic is called t if any df is finite, and
+        z otherwise.
+    caption
+        How the coefficients were tested, see `method_caption`.
+    level
+        Confidence level of the intervals.
+    """
+    estimate = ("estimate", "std_error")
+    has_df = bool(np.isfinite(floats(frame, "df")).any())
+    columns: list[Column] = [
+        Label(),
+        Number("estimate", "estimate", *estimate),
+        Number("std_error", "se", *estimate),
+        *([Number("df", "df", decimals=1)] if has_df else []),
+        Number("statistic", "t" if has_df else "z", decimals=2),
+        PValue("p_value"),
+        Interval(
+            "conf_low", "conf_high", "estimate", f"{percent(level)} CI", "std_error"
+        ),
+    ]
+    return Table(frame.copy(), caption, tuple(columns), "Fixed effects")
+
+
+def brief_coef_table(frame: pd.DataFrame) -> Table:
+    """Estimates and standard errors only, from the same frame as `coef_table`."""
+    estimate = ("estimate", "std_error")
+    columns = (
+        Label(),
+        Number("estimate", "estimate", *estimate),
+        Number("std_error", "se", *estimate),
+    )
+    return Table(frame.copy(), columns=columns, title="Fixed effects")
+
+
+def varcorr_table(
+    frame: pd.DataFrame, caption: str = "", *, level: float = 0.95
+) -> Table:
+    """The table of variances, standard deviations and correlations, one a row.
+
+    Parameters
+    ----------
+    frame
+        Columns: group, name, name2, variance, sd, corr, conf_low, conf_high. A row
+        without name2 is about a standard deviation, one with it about the correlation
+        of name and name2; the interval is for the sd or the correlation.
+    caption
+        Printed below the table.
+    level
+        Confidence level of the intervals.
+    """
+    header = f"{percent(level)} CI"
+    columns = (
+        Label("group", "group", once=True),
+        Label("name", "name"),
+        Label("name2", "with"),
+        Number("variance", "variance", exact_zero=True, missing=""),
+        Number("sd", "sd", exact_zero=True, missing=""),
+        Number("corr", "corr", decimals=2, missing=""),
+        FirstOf(_sd_interval("conf_low", "conf_high", header), _corr_interval(header)),
+    )
+    return Table(frame.copy(), caption, columns, "Random effects")
+
+
+def random_effects_table(
+    frame: pd.DataFrame, *, level: float = 0.95, intervals: bool = True
+) -> Table:
+    """The summary's view of `varcorr_table`: an effect a row, correlations beside it.
+
+    Effects that are correlated in pairs show the correlation, and its interval, beside
+    the second of them. Longer terms show the lower triangle of their correlations.
+
+    Parameters
+    ----------
+    frame
+        As for `varcorr_table`.
+    level
+        Confidence level of the intervals.
+    intervals
+        Whether to show intervals at all.
+    """
+    wide = _one_row_per_effect(frame)
+    n_corr = sum(str(name).startswith("corr_with_") for name in wide.columns)
+    header = f"{percent(level)} CI"
+    columns: list[Column] = [
+        Label("group", once=True),
+        Label("name"),
+        Number("sd", "sd", exact_zero=True),
+    ]
+    if intervals:
+        columns.append(_sd_interval("conf_low", "conf_high", header))
+    columns += [
+        Number(f"corr_with_{j}", "corr" if j == 1 else "", decimals=2, missing="")
+        for j in range(1, n_corr + 1)
+    ]
+    if intervals and n_corr == 1:
+        columns.append(_corr_interval(header, "corr_low", "corr_high", "corr_with_1"))
+    caption = (
+        "corr: with the effects above, in order; intervals in varcorr()"
+        if n_corr > 1 and intervals
+        else ""
+    )
+    return Table(wide, caption, tuple(columns), "Random effects")
+
+
+def _sd_interval(low: str, high: str, header: str) -> Interval:
+    return Interval(low, high, "sd", header, edges=(0.0,))
+
+
+def _corr_interval(
+    header: str, low: str = "conf_low", high: str = "conf_high", corr: str = "corr"
+) -> Interval:
+    return Interval(low, high, corr, header, decimals=2, edges=(-1.0, 1.0))
+
+
+def _one_row_per_effect(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows: the sds of ``frame``. corr_with_j: with the j-th effect of the same term.
+
+    The bounds corr_low and corr_high belong to the correlation with the first effect.
+    """
+    rows = [row for group in _groups(frame) for row in _effects(group)]
+    columns = ["group", "name", "sd", "conf_low", "conf_high", "corr_low", "corr_high"]
+    n_corr = max((len(row) - len(columns) for row in rows), default=0)
+    columns += [f"corr_with_{j}" for j in range(1, n_corr + 1)]
+    return pd.DataFrame(rows, columns=pd.Index(columns))
+
+
+def _groups(frame: pd.DataFrame) -> list[list[_Row]]:
+    """The rows of each grouping factor, in order of appearance."""
+    names = [str(name) for name in frame.columns]
+    groups: dict[object, list[_Row]] = {}
+    for values in frame.itertuples(index=False, name=None):
+        row = dict(zip(names, values, strict=True))
+        groups.setdefault(row["group"], []).append(row)
+    return list(groups.values())
+
+
+def _effects(group: list[_Row]) -> Iterator[_Row]:
+    """The effects of one grouping factor with their correlations.
+
+    A factor can have several terms, such as (1 + x | g) + (0 + z | g): an effect
+    without a correlation with the ones above it begins a new term.
+    """
+    pairs = {
+        frozenset((row["name"], row["name2"])): row
+        for row in group
+        if not pd.isna(row["name2"])
+    }
+    term: list[object] = []
+    for row in (row for row in group if pd.isna(row["name2"])):
+        found = [pairs.get(frozenset((row["name"], other))) for other in term]
+        if not any(found):
+            term, found = [], []
+        term.append(row["name"])
+        first = (found[0] if found else None) or {}
+        yield {
+            **{key: row[key] for key in ("group", "name", "sd")},
+            **{key: row[key] for key in ("conf_low", "conf_high")},
+            "corr_low": first.get("conf_low", np.nan),
+            "corr_high": first.get("conf_high", np.nan),
+            **{
+                f"corr_with_{j}": pair["corr"] if pair else np.nan
+                for j, pair in enumerate(found, start=1)
+            },
+        }
