@@ -152,7 +152,7 @@ BAD_INPUT = {
     ),
     "weights": (["fit", FORMULA, "{csv}", "--weights", "weight"], '"weight"'),
     "family": (["fit", FORMULA, "{csv}", "--family", "gausian"], "gaussian"),
-    "df": (["fit", FORMULA, "{csv}", "--df", "kenwood"], '"kenwood"'),
+    "df": (["fit", FORMULA, "{csv}", "--df", "kenwood"], "df must be one of"),
     "no file": (["fit", FORMULA, "no.csv"], "cannot read no.csv: No such file"),
     "folder": (["fit", FORMULA, "{folder}"], "cannot"),
     "ending": (["fit", FORMULA, "data.xlsx"], "ends in .csv, .csv.gz or .parquet"),

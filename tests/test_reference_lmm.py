@@ -1,8 +1,8 @@
 """Every fit against lme4 and lmerTest.
 
 The reference optimisers agree to 1e-12 in the objective, hence to about 1e-6 in the
-parameters: the tolerances below leave room for another optimum of the same accuracy,
-and none for another model.
+parameters (4e-6 for the largest model of ``more.json``). The tolerances below leave
+room for that and for nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.reference import ReferenceCase, case_ids, load_entry, load_reference_
 
 pytestmark = pytest.mark.reference
 
-SINGULAR_SD = 1e-3  # below it a standard deviation is compared absolutely
+ZERO_SD = 1e-6  # of a singular fit, whose likelihood is flat to first order in the sd
 
 
 @pytest.fixture(scope="module", params=case_ids("models", "more"))
@@ -40,16 +40,16 @@ def assert_series_close(
 
 
 def test_log_likelihood(case: ReferenceCase, fit: MixedModelFit) -> None:
-    # The objective is flat at its maximum: far tighter than the parameters.
-    assert fit.loglik == pytest.approx(case.expected["logLik"], rel=0, abs=1e-5)
+    # The objective is flat at its maximum: 1e-6 is 1e-11 of the largest model.
+    assert fit.loglik == pytest.approx(case.expected["logLik"], rel=0, abs=1e-6)
 
 
 def test_information_criteria(case: ReferenceCase, fit: MixedModelFit) -> None:
     assert fit.df_model == case.expected["npar"]
     assert fit.nobs == case.expected["nobs"]
     # Twice the tolerance of the log-likelihood.
-    assert fit.aic == pytest.approx(case.expected["AIC"], rel=0, abs=2e-5)
-    assert fit.bic == pytest.approx(case.expected["BIC"], rel=0, abs=2e-5)
+    assert fit.aic == pytest.approx(case.expected["AIC"], rel=0, abs=2e-6)
+    assert fit.bic == pytest.approx(case.expected["BIC"], rel=0, abs=2e-6)
 
 
 def test_numbers_of_levels(case: ReferenceCase, fit: MixedModelFit) -> None:
@@ -63,11 +63,11 @@ def test_fixed_effects(case: ReferenceCase, fit: MixedModelFit) -> None:
     expected = case.series("fixef")
     assert sorted(fit.fixef.index) == sorted(expected.index)
     error = (fit.fixef[expected.index] - expected).abs()
-    assert (error <= 1e-4 * expected.abs() + 1e-6 * se).all(), error
+    assert (error <= 1e-5 * expected.abs() + 1e-6 * se).all(), error
 
 
 def test_standard_errors(case: ReferenceCase, fit: MixedModelFit) -> None:
-    assert_series_close(fit.bse, case.series("se"), rtol=1e-4)
+    assert_series_close(fit.bse, case.series("se"), rtol=1e-5)
 
 
 def test_covariance_of_the_fixed_effects(
@@ -79,16 +79,18 @@ def test_covariance_of_the_fixed_effects(
     actual = fit.vcov().loc[names, names].to_numpy()
     # Covariances as correlations: twice the tolerance of the standard errors.
     np.testing.assert_allclose(
-        actual / se / se[:, None], vcov / se / se[:, None], rtol=0, atol=2e-4
+        actual / se / se[:, None], vcov / se / se[:, None], rtol=0, atol=2e-5
     )
 
 
 def test_satterthwaite_degrees_of_freedom(
     case: ReferenceCase, fit: MixedModelFit
 ) -> None:
-    # lmerTest differentiates numerically; its own error is below 1e-3.
+    if case.expected["df_satterthwaite"] is None:
+        pytest.skip("lmerTest was not run on this model")
+    # Derivatives of variances: lmerTest takes them numerically, good to about 1e-6.
     table = fit.coef_table().to_frame()
-    assert_series_close(table["df"], case.series("df_satterthwaite"), rtol=1e-2)
+    assert_series_close(table["df"], case.series("df_satterthwaite"), rtol=1e-4)
 
 
 def test_coefficient_table_is_consistent(fit: MixedModelFit) -> None:
@@ -116,9 +118,7 @@ def test_standard_deviations(case: ReferenceCase, fit: MixedModelFit) -> None:
     }
     assert actual.keys() == expected.keys()
     for key, sd in expected.items():
-        # The likelihood is even in an sd: what is zero is known to a square root only.
-        atol = SINGULAR_SD if sd < SINGULAR_SD else 0
-        assert actual[key] == pytest.approx(sd, rel=1e-3, abs=atol), key
+        assert actual[key] == pytest.approx(sd, rel=1e-5, abs=ZERO_SD), key
 
 
 def test_correlations(case: ReferenceCase, fit: MixedModelFit) -> None:
@@ -135,11 +135,11 @@ def test_correlations(case: ReferenceCase, fit: MixedModelFit) -> None:
             expected[key] = term["corr"][i][j]
     assert actual.keys() == expected.keys()
     for key, corr in expected.items():
-        assert actual[key] == pytest.approx(corr, rel=1e-3), key
+        assert actual[key] == pytest.approx(corr, rel=1e-4), key
 
 
 def test_residual_standard_deviation(case: ReferenceCase, fit: MixedModelFit) -> None:
-    assert fit.sigma == pytest.approx(case.expected["sigma"], rel=1e-4)
+    assert fit.sigma == pytest.approx(case.expected["sigma"], rel=1e-6)
     residual = fit.varcorr().to_frame().iloc[-1]
     assert residual["group"] == "Residual"
     assert residual["sd"] == fit.sigma
@@ -165,12 +165,12 @@ def test_nested_models(test_id: str) -> None:
         ngmm.fit(row["formula"], data, reml=entry["REML"]) for row in entry["table"]
     ]
     for fit, row in zip(fits, entry["table"], strict=True):
-        assert fit.loglik == pytest.approx(row["logLik"], rel=0, abs=1e-5)
+        assert fit.loglik == pytest.approx(row["logLik"], rel=0, abs=1e-6)
         assert fit.df_model == row["npar"]
     for small, large, row in zip(fits, fits[1:], entry["table"][1:], strict=False):
         # Twice the error of two log-likelihoods.
         chi2 = 2 * (large.loglik - small.loglik)
-        assert chi2 == pytest.approx(row["chisq"], rel=0, abs=4e-5)
+        assert chi2 == pytest.approx(row["chisq"], rel=0, abs=4e-6)
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_conditional_modes(case: ReferenceCase, fit: MixedModelFit) -> None:
         np.testing.assert_allclose(
             actual.loc[expected.index],
             expected,
-            rtol=1e-4,
-            atol=1e-5 * float(expected.to_numpy().std()),
+            rtol=1e-5,
+            atol=1e-6 * float(expected.to_numpy().std()),
         )
 
 
@@ -76,21 +76,21 @@ def test_conditional_standard_deviations(
         expected = expected_sds(case, term).add_suffix("_sd")
         actual = modes[case.group(term["group"])]
         np.testing.assert_allclose(
-            actual.loc[expected.index, expected.columns], expected, rtol=1e-4
+            actual.loc[expected.index, expected.columns], expected, rtol=1e-5
         )
 
 
 def test_fitted_values_and_residuals(case: ReferenceCase, fit: MixedModelFit) -> None:
     expected = case.expected
     fitted = fit.fitted().iloc[:20]
-    np.testing.assert_allclose(fitted, expected["fitted_first20"], rtol=1e-4)
+    np.testing.assert_allclose(fitted, expected["fitted_first20"], rtol=1e-5)
     residuals = fit.resid("response").iloc[:20]
     # A residual is a difference: its error is that of the fitted value.
     np.testing.assert_allclose(
         residuals,
         expected["residuals_first20"]["response"],
         rtol=0,
-        atol=1e-4 * float(fitted.abs().max()),
+        atol=1e-6 * float(fitted.abs().max()),
     )
 
 
@@ -98,9 +98,9 @@ def test_predictions_for_new_data(case: ReferenceCase, fit: MixedModelFit) -> No
     newdata = pd.DataFrame(case.expected["newdata"])
     expected = case.expected["predict"]
     with_modes = fit.predict(newdata, re="all", new_levels="population")
-    np.testing.assert_allclose(with_modes, expected["response_re_NULL"], rtol=1e-4)
+    np.testing.assert_allclose(with_modes, expected["response_re_NULL"], rtol=1e-5)
     without = fit.predict(newdata, re="none")
-    np.testing.assert_allclose(without, expected["response_re_NA"], rtol=1e-4)
+    np.testing.assert_allclose(without, expected["response_re_NA"], rtol=1e-5)
 
 
 def test_conditional_covariance_is_that_of_the_sds() -> None:
@@ -109,7 +109,7 @@ def test_conditional_covariance_is_that_of_the_sds() -> None:
     fit = ngmm.fit(data=case.data, **case.call)
     row = fit.ranef(cond_sd=True)["Subject"].loc["308"]
     # The reference fit is lme4's own, good to 1e-6.
-    assert row["Intercept"] == pytest.approx(entry["modes"]["(Intercept)"], rel=1e-4)
-    assert row["Days"] == pytest.approx(entry["modes"]["Days"], rel=1e-4)
+    assert row["Intercept"] == pytest.approx(entry["modes"]["(Intercept)"], rel=1e-6)
+    assert row["Days"] == pytest.approx(entry["modes"]["Days"], rel=1e-6)
     variances = row[["Intercept_sd", "Days_sd"]].to_numpy(float) ** 2
-    np.testing.assert_allclose(variances, np.diag(entry["cond_cov"]), rtol=1e-4)
+    np.testing.assert_allclose(variances, np.diag(entry["cond_cov"]), rtol=1e-5)

@@ -8,6 +8,7 @@ comparisons and calls of known functions; anything else is refused.
 from __future__ import annotations
 
 import ast
+import keyword
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +28,15 @@ from ngmm.formula import columns_of, to_python
 __all__ = ["called_functions", "cannot_evaluate", "evaluate", "parse_python"]
 
 # Text literals are matched so that a backtick inside one is left alone.
+# Words that Python reserves for statements may still be columns: `yield`, `class`.
+_RESERVED = "|".join(
+    word
+    for word in keyword.kwlist
+    if word not in {"True", "False", "None", "and", "or", "not", "in", "is"}
+)
 _QUOTED = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`(?P<name>[^`]+)`"""
+    rf"""|(?<![\w.])(?P<word>{_RESERVED})(?![\w(])"""
 )
 
 _BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = MappingProxyType(
@@ -74,10 +82,11 @@ def parse_python(expr: str) -> ParsedExpression:
     quoted: dict[str, str] = {}
 
     def placeholder(token: re.Match[str]) -> str:
-        if token["name"] is None:
+        column = token["name"] or token["word"]
+        if column is None:
             return token.group()
         name = f"_quoted_{len(quoted)}_"
-        quoted[name] = token["name"]
+        quoted[name] = column
         return name
 
     try:

@@ -449,7 +449,7 @@ class MixedModelFit:
         >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
         >>> new = {"Days": [10], "Subject": ["308"]}
         >>> fit.predict(new, interval="prediction").round(1).iloc[0].tolist()
-        [450.1, 389.3, 510.9]
+        [449.6, 390.8, 508.5]
         """
         ask = predicting.request(
             tuple(self.n_levels),

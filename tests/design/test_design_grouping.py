@@ -55,6 +55,7 @@ def test_new_combinations_are_unseen(
     known = sorted(set(train))
     expected = [known.index(row) if row in known else -1 for row in new]
     assert codes.tolist() == expected
-    unseen = grouping.unseen(frame, codes)
+    unseen, position = grouping.unseen(frame, codes)
+    assert [p >= 0 for p in position] == [c < 0 for c in codes]
     assert unseen.sum() == expected.count(-1)
     assert set(unseen.index) == {":".join(map(str, r)) for r in set(new) - set(train)}
