@@ -26,6 +26,8 @@ from ngmm.formula import ModelFormula, parse
 from ngmm.model import Model
 from ngmm.results import MixedModelFit
 from ngmm.results.call import Call
+from ngmm.results.magnitudes import check_magnitudes
+from ngmm.results.simulation import check_seed
 
 DF_METHODS = ("auto", "satterthwaite", "none", "kenward-roger")
 
@@ -165,7 +167,7 @@ def fit(
     }
     _refuse_unknown(unknown, arguments)
     chosen = families.get(family, link)
-    _check_options(trials, reml, quad, networks, df, seed)
+    _check_options(trials, reml, quad, networks, df, seed, contrasts, progress)
     maximise = _estimator(estimator)
     terms = parse(formula)
     _check_terms(terms, chosen)
@@ -211,7 +213,14 @@ def _refuse_unknown(unknown: Mapping[str, Any], known: Mapping[str, Any]) -> Non
 
 
 def _check_options(
-    trials: Any, reml: object, quad: Any, networks: Any, df: object, seed: object
+    trials: Any,
+    reml: object,
+    quad: Any,
+    networks: Any,
+    df: object,
+    seed: object,
+    contrasts: object,
+    progress: object,
 ) -> None:
     if trials is not None:
         raise OptionError(
@@ -220,7 +229,7 @@ def _check_options(
         )
     if not isinstance(reml, (bool, np.bool_)):
         raise OptionError(f"reml must be True or False, got {reml!r}")
-    if quad not in ("auto", "exact"):
+    if not isinstance(quad, str) or quad not in ("auto", "exact"):
         raise OptionError(
             f"quad={quad!r}: the random effects of a gaussian model are integrated out "
             "exactly; leave quad out"
@@ -235,8 +244,16 @@ def _check_options(
         raise NotSupportedError(
             'df="kenward-roger" is not available in this version; use "satterthwaite"'
         )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise OptionError(f"seed must be a whole number from 0, got {seed!r}")
+    check_seed(seed)
+    if contrasts is not None and not isinstance(contrasts, Mapping):
+        raise OptionError(
+            "contrasts must map columns to codings, such as "
+            f'{{"x": "sum"}}; got {contrasts!r}'
+        )
+    if not isinstance(progress, bool) and not (
+        isinstance(progress, str) and progress == "auto"
+    ):
+        raise OptionError(f'progress must be "auto", True or False; got {progress!r}')
 
 
 def _estimator(estimator: Any) -> Newton:
@@ -246,9 +263,7 @@ def _estimator(estimator: Any) -> Newton:
         return estimator
     if isinstance(estimator, type) and issubclass(estimator, Newton):
         raise OptionError("estimator is a class: call it, ngmm.Newton()")
-    raise OptionError(
-        f'estimator must be "auto" or ngmm.Newton(), got {estimator!r}'
-    )
+    raise OptionError(f'estimator must be "auto" or ngmm.Newton(), got {estimator!r}')
 
 
 def _check_terms(terms: ModelFormula, family: Family) -> None:
@@ -265,8 +280,8 @@ def _check_terms(terms: ModelFormula, family: Family) -> None:
         )
     if not terms.random:
         raise DesignError(
-            f"no random effect in `{terms}`; add one, such as (1 | g) with g the column "
-            "that names the groups. For a model without any, use "
+            f"no random effect in `{terms}`; add one, such as (1 | g) with g the "
+            "column that names the groups. For a model without any, use "
             "statsmodels.formula.api.ols"
         )
 
@@ -278,6 +293,7 @@ def _check_design(design: Design) -> None:
             f"{n} row{'s have' if n > 1 else ' has'} weight 0, which means an infinite "
             "residual variance; leave such rows out of the data"
         )
+    check_magnitudes(design)
     n, p = design.X.shape
     if n <= p:
         raise DesignError(

@@ -2,7 +2,7 @@
 
 A fit runs its compiled program for milliseconds to seconds, once or a few times, so
 the time of compiling counts as much as the time of running. Measured on two x86 cores
-with jax 0.10 (`benchmarks/README.md`): without XLA's fusion emitters the objective
+with jax 0.10 (`docs/performance.md`): without XLA's fusion emitters the objective
 compiles in half the time and, for crossed factors, runs three times as fast; for small
 data unoptimised machine code halves the compilation once more and costs microseconds.
 """
@@ -19,12 +19,12 @@ import numpy as np
 # Numbers in the arguments below which code quality does not matter.
 SMALL = 200_000
 
-_LEAN = {"xla_cpu_use_fusion_emitters": False}
-_QUICK = {**_LEAN, "xla_backend_optimization_level": 0}
+_LEAN: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
+_QUICK: dict[str, Any] = {**_LEAN, "xla_backend_optimization_level": 0}
 
 
 @cache
-def _supported(quick: bool) -> dict[str, Any] | None:
+def _supported(quick: bool) -> Any | None:
     """The options, or None where this XLA does not know them."""
     options = _QUICK if quick else _LEAN
     try:

@@ -42,7 +42,9 @@ class Pattern:
     @property
     def diagonal(self) -> tuple[int, ...]:
         """Index in theta of Lambda[i, i], for each i."""
-        where = {(r, c): i for i, (r, c) in enumerate(zip(self.rows, self.cols))}
+        where = {
+            (r, c): i for i, (r, c) in enumerate(zip(self.rows, self.cols, strict=True))
+        }
         return tuple(where[i, i] for i in range(self.k))
 
     def basis(self) -> NDArray[np.float64]:
@@ -126,7 +128,10 @@ def covariance_derivative(lam: Array, basis: Array) -> Array:
     return half + jnp.swapaxes(half, 1, 2)
 
 
-def second_derivative(basis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Second derivatives of Sigma in theta, a constant: (n_theta, n_theta, k, k)."""
-    half = np.einsum("aij,bkj->abik", basis, basis)
-    return half + np.swapaxes(half, 2, 3)
+def contract_second_derivative(a: Array, p: Pattern) -> Array:
+    """tr(A d2Sigma) for every pair of elements of theta, A symmetric.
+
+    Two elements of Lambda meet in Sigma only if they stand in the same column.
+    """
+    rows, cols = np.array(p.rows), np.array(p.cols)
+    return 2.0 * a[rows[:, None], rows] * (cols[:, None] == cols)

@@ -9,12 +9,17 @@ computes: float64, whatever the caller's jax configuration.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 UNROLLED = 4
+
+# Fields of records that hold jax arrays while a function is traced, and numpy arrays
+# once its result has been read off.
+Values: TypeAlias = Any
 
 
 def precise() -> AbstractContextManager[object]:

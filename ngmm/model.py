@@ -213,7 +213,7 @@ class Model:
         )
 
     def _rectified(self, found: NewtonResult) -> tuple[Vector, Profile]:
-        """theta with a nonnegative diagonal, and the derivatives there."""
+        """The theta with a nonnegative diagonal, and the derivatives there."""
         layout = self.problem.layout
         parts = [
             covariance.rectify(found.x[s], p)

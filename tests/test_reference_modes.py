@@ -17,7 +17,7 @@ from tests.reference import ReferenceCase, case_ids, load_entry, load_reference_
 
 pytestmark = pytest.mark.reference
 
-WITH_MODES = [i for i in case_ids() if "ranef" in load_reference_case(i).expected]
+WITH_MODES = [i for i in case_ids() if "ranef" in load_entry(i, "models")["expected"]]
 
 
 @pytest.fixture(scope="module", params=WITH_MODES)

@@ -201,9 +201,7 @@ def offset_values(
 
 def _new_random(
     chosen: tuple[RandomSpec, ...], columns: Mapping[str, Column], frame: Frame
-) -> tuple[
-    tuple[RandomDesign, ...], dict[str, pd.Series], dict[str, NDArray[np.intp]]
-]:
+) -> tuple[tuple[RandomDesign, ...], dict[str, pd.Series], dict[str, NDArray[np.intp]]]:
     """Return the random-effects terms for new data and the labels not seen before."""
     # Terms on one factor share its codes.
     codes: dict[str, NDArray[np.int32]] = {}
@@ -215,8 +213,6 @@ def _new_random(
         if name not in codes:
             codes[name] = spec.grouping.codes(frame)
             if (codes[name] < 0).any():
-                unseen[name], positions[name] = spec.grouping.unseen(
-                    frame, codes[name]
-                )
+                unseen[name], positions[name] = spec.grouping.unseen(frame, codes[name])
         terms.append(spec.build(columns, frame, codes[name]))
     return tuple(terms), unseen, positions

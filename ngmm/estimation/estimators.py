@@ -15,9 +15,7 @@ E_co = TypeVar("E_co", covariant=True)
 class Maximisable(Protocol[E_co]):
     """A model that can be maximised with exact derivatives."""
 
-    def maximise(
-        self, start: ArrayLike | None = None, *, max_steps: int = 100
-    ) -> E_co:
+    def maximise(self, start: ArrayLike | None = None, *, max_steps: int = 100) -> E_co:
         """Best parameters found from a start."""
         ...
 

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ngmm.estimation.status import Status
+from ngmm.linalg import Values
 
 # When a full Newton step cannot gain more than this in the objective (-2 log-likelihood
 # units, eight digits below what a test can notice), that step is taken and is the last:
@@ -56,14 +57,14 @@ class NewtonResult(NamedTuple):
         A `Status`.
     """
 
-    x: Array
-    value: Array
-    gradient: Array
-    hessian: Array
-    aux: object
-    gain: Array
-    n_steps: Array
-    status: Array
+    x: Values
+    value: Values
+    gradient: Values
+    hessian: Values
+    aux: Values
+    gain: Values
+    n_steps: Values
+    status: Values
 
 
 class _State(NamedTuple):
@@ -214,7 +215,9 @@ def trust_region_step(
     convex = values[0] > -floor
     flat = jnp.abs(values) <= floor
     newton = jnp.where(flat, 0.0, -c / jnp.where(flat, 1.0, values))
-    gain = 0.5 * jnp.where(values > floor, c * c / jnp.where(flat, 1.0, values), 0).sum()
+    gain = (
+        0.5 * jnp.where(values > floor, c * c / jnp.where(flat, 1.0, values), 0).sum()
+    )
     inside = convex & (jnp.linalg.norm(newton) <= radius)
     shifted = _boundary_step(values, c, radius)
     p = jnp.where(inside, newton, shifted)

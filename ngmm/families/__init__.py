@@ -68,6 +68,7 @@ def get(family: str | Family, link: str | None = None) -> Family:
     if link is not None and link not in chosen.links:
         raise OptionError(
             f"family '{chosen.name}' has no link '{link}'"
-            f"{did_you_mean(link, chosen.links) or '.'} Links: {', '.join(chosen.links)}"
+            f"{did_you_mean(link, chosen.links) or '.'} "
+            f"Links: {', '.join(chosen.links)}"
         )
     return chosen

@@ -48,7 +48,7 @@ def components(theta: Vector, sigma: float, p: Pattern) -> Components:
     variance = np.diag(cov)
     safe = np.where(variance > 0, variance, np.nan)
     d_log_var = np.einsum("aii->ia", d_cov) / safe[:, None]
-    scale = np.sqrt(np.outer(safe, safe))
+    scale = np.outer(np.sqrt(safe), np.sqrt(safe))
     correlation = np.clip(cov / scale, -1.0, 1.0)
     d_cor = np.moveaxis(d_cov, 0, -1) / scale[:, :, None] - 0.5 * correlation[
         :, :, None
@@ -59,15 +59,15 @@ def components(theta: Vector, sigma: float, p: Pattern) -> Components:
         sd=sigma * np.sqrt(variance),
         correlation=correlation,
         d_log_sd=np.column_stack([0.5 * d_log_var, np.full(k, 1.0 / sigma)]),
-        d_z=np.concatenate(
-            [d_cor / interior[:, :, None], np.zeros((k, k, 1))], axis=2
-        ),
+        d_z=np.concatenate([d_cor / interior[:, :, None], np.zeros((k, k, 1))], axis=2),
     )
 
 
 def log_interval(value: float, se: float, z: float) -> tuple[float, float]:
     """Interval of a positive quantity from the standard error of its logarithm."""
-    return value * np.exp(-z * se), value * np.exp(z * se)
+    # Near a boundary the standard error has no bound, nor has the upper limit then.
+    with np.errstate(over="ignore"):
+        return float(value * np.exp(-z * se)), float(value * np.exp(z * se))
 
 
 def fisher_interval(value: float, se: float, z: float) -> tuple[float, float]:

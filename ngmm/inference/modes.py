@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ class Posterior:
         return variance
 
     def _through_dense(self, effects: Sequence[RowEffects]) -> Vector:
-        """d' U d for each row."""
+        """Quadratic form d' U d for each row."""
         from scipy.sparse import csr_array  # loads slowly; crossed models only
 
         n = len(effects[0].z)
@@ -176,7 +177,7 @@ class Posterior:
             return np.einsum("nm,nm->n", dense @ self.elimination.u[0], dense)
         return np.asarray((d @ self._u).multiply(d).sum(axis=1)).ravel()
 
-    def _rows(self, z: Matrix, codes: NDArray[np.int32], k: int):  # noqa: ANN202
+    def _rows(self, z: Matrix, codes: NDArray[np.int32], k: int) -> Any:
         from scipy.sparse import csr_array
 
         n = len(z)
@@ -186,7 +187,7 @@ class Posterior:
         return csr_array((z.ravel(), (at, columns.ravel())), shape=(n, width))
 
     @cached_property
-    def _eta(self):  # noqa: ANN202
+    def _eta(self) -> Any:
         """Z_1' V_1^-1 Z_d as a sparse (l k, c m) array."""
         from scipy.sparse import csr_array
 
@@ -204,7 +205,7 @@ class Posterior:
         return csr_array((values.ravel(), (row.ravel(), column)), shape=shape)
 
     @cached_property
-    def _u(self):  # noqa: ANN202
+    def _u(self) -> Any:
         """Block-diagonal U as a sparse (c m, c m) array."""
         from scipy.sparse import csr_array
 

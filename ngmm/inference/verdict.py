@@ -17,6 +17,10 @@ LARGEST_GAIN = 1e-6
 # a Hessian that is singular in exact arithmetic stays above it.
 NEGATIVE = -1e-7
 
+# Below this share of what the fixed effects leave, the residual standard deviation has
+# lost its digits: relative variances of 1e10 are what double precision can carry.
+SMALLEST_RESIDUAL = 2e-5
+
 
 @dataclass(frozen=True)
 class Message:
@@ -105,6 +109,28 @@ def optimum_messages(
             )
         )
     return out
+
+
+def residual_messages(share: float) -> list[Message]:
+    """What is wrong when the random effects leave next to no residual.
+
+    Parameters
+    ----------
+    share
+        Residual standard deviation over the root mean square that fixed effects alone
+        would leave.
+    """
+    if share >= SMALLEST_RESIDUAL:
+        return []
+    return [
+        Message(
+            f"the residual standard deviation is {share:.1g} of what the fixed effects "
+            "alone leave: the random effects all but reproduce the response, and the "
+            "variances and standard errors have lost their digits",
+            "check that the response varies within the levels of every grouping "
+            "factor; if not, remove that factor or use one row a level",
+        )
+    ]
 
 
 def _is_convex(hessian: NDArray[np.float64]) -> bool:

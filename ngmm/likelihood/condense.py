@@ -79,8 +79,10 @@ def condense(
     first, z = groups[0], data.columns[0]
     n, k = z.shape
     g, whiten = _level_bases(z, first.codes, first.n_levels)
-    basis = np.einsum("nij,nj->ni", whiten[first.codes], z) if k > 1 else (
-        z * whiten[first.codes, 0]
+    basis = (
+        np.einsum("nij,nj->ni", whiten[first.codes], z)
+        if k > 1
+        else (z * whiten[first.codes, 0])
     )
     rho = _sum_outer(basis, data.tail, first.codes, first.n_levels)
     rest = data.tail - np.einsum("nk,nkw->nw", basis, rho[first.codes])
@@ -94,13 +96,13 @@ def condense(
     )
     coupling, dense, dense_tail = _dense_part(data, groups, slots, layout, basis, rho)
     system = System(
-        n_rows=np.float64(n),  # type: ignore[arg-type]
-        g=g,  # type: ignore[arg-type]
-        rho=rho,  # type: ignore[arg-type]
-        within=rest.T @ rest,  # type: ignore[arg-type]
+        n_rows=np.float64(n),
+        g=g,
+        rho=rho,
+        within=rest.T @ rest,
         coupling=coupling,
-        dense=dense,  # type: ignore[arg-type]
-        dense_tail=dense_tail,  # type: ignore[arg-type]
+        dense=dense,
+        dense_tail=dense_tail,
     )
     return Condensed(system, layout, slots.column)
 
@@ -137,11 +139,11 @@ def _slots(groups: Sequence[GroupedColumns], patterns: Sequence[Pattern]) -> Slo
     if not dense:
         return Slots((), 0, ())
     component = _components(groups)
-    slots = _arrange(dense, patterns[1:], component)
+    slots = _arrange(patterns[1:], component)
     width = slots.factors[-1].stop
     if slots.n_components * width**2 > MAX_DENSE_CELLS:
         one = [np.zeros(d.n_levels, dtype=np.int64) for d in dense]
-        slots = _arrange(dense, patterns[1:], one)
+        slots = _arrange(patterns[1:], one)
         width = slots.factors[-1].stop
         if width**2 > MAX_DENSE_CELLS:
             raise NotSupportedError(
@@ -164,9 +166,7 @@ def _components(groups: Sequence[GroupedColumns]) -> list[Ints]:
 
     starts = np.cumsum([0] + [g.n_levels for g in groups])
     edges = [
-        np.unique(
-            groups[0].codes.astype(np.int64) * starts[-1] + (starts[j] + g.codes)
-        )
+        np.unique(groups[0].codes.astype(np.int64) * starts[-1] + (starts[j] + g.codes))
         for j, g in enumerate(groups[1:], 1)
     ]
     edge = np.concatenate(edges)
@@ -176,8 +176,7 @@ def _components(groups: Sequence[GroupedColumns]) -> list[Ints]:
     )
     _, label = connected_components(graph, directed=False)
     return [
-        label[starts[j] : starts[j + 1]].astype(np.int64)
-        for j in range(1, len(groups))
+        label[starts[j] : starts[j + 1]].astype(np.int64) for j in range(1, len(groups))
     ]
 
 
@@ -189,7 +188,6 @@ def _is_nested(inner: NDArray, outer: NDArray) -> bool:
 
 
 def _arrange(
-    dense: Sequence[GroupedColumns],
     patterns: Sequence[Pattern],
     component: Sequence[Ints],
 ) -> Slots:
@@ -203,9 +201,7 @@ def _arrange(
         factors.append(DenseFactor(p, int(rank.max()) + 1, start))
         local.append(start + rank * p.k)
         start = factors[-1].stop
-    column = tuple(
-        c * start + where for c, where in zip(component, local, strict=True)
-    )
+    column = tuple(c * start + where for c, where in zip(component, local, strict=True))
     return Slots(tuple(factors), n_components, column)
 
 
@@ -253,9 +249,9 @@ def _dense_part(
     level, slot, values = level[order], slot[order], values[order]
     coupling = _coupling(level, slot, values, groups[0].n_levels, layout)
     projection = _projection(coupling, c, m)
-    np.subtract.at(
-        tail, slot, np.einsum("ek,ekw->ew", values, rho[level])
-    )
+    explained = np.einsum("ek,ekw->ew", values, rho[level])
+    for w in range(p1):
+        tail[:, w] -= np.bincount(slot, explained[:, w], c * m)
     return (
         coupling,
         dense.reshape(c, m, m) - projection,
@@ -295,16 +291,35 @@ def _coupling(
     if layout.n_components == 1 and full_cost < PAIR_COST * n_pairs:
         full = np.zeros((n_levels, k, m))
         full[level, :, slot] = values
-        return FullCoupling(full)  # type: ignore[arg-type]
+        return FullCoupling(full)
     left, right = _pairs_within(counts)
-    cell = slot[left] * m + slot[right] % m
-    order = np.argsort(cell, kind="stable")
-    left, right, cell = left[order], right[order], cell[order]
+    row, column = slot[left], slot[right] % m
+    order = _order_by(row, column)
+    left, right = left[order], right[order]
+    cell = row[order] * m + column[order]
     new = np.concatenate([[True], cell[1:] != cell[:-1]])
-    ints = [x.astype(np.int32) for x in (level, slot, left, right, np.cumsum(new) - 1)]
+    target = np.cumsum(new, dtype=np.int32) - 1
     cells = cell[new]
     small = np.int32 if layout.n_components * m * m < 2**31 else np.int64
-    return SparseCoupling(values, *ints, cells.astype(small))  # type: ignore[arg-type]
+    index = np.int32
+    return SparseCoupling(
+        values,
+        level.astype(index),
+        slot.astype(index),
+        left.astype(index),
+        right.astype(index),
+        target,
+        cells.astype(small),
+    )
+
+
+def _order_by(row: Ints, column: Ints) -> Ints:
+    """Stable order by row, then column; numbers below 2^16 are sorted by radix."""
+    narrow = np.uint16 if max(row.max(), column.max()) < 2**16 else np.int64
+    by_column = np.argsort(column.astype(narrow), kind="stable")
+    by_row = np.argsort(row.astype(narrow)[by_column], kind="stable")
+    order: Ints = by_column[by_row]
+    return order
 
 
 def _pairs_within(counts: Ints) -> tuple[Ints, Ints]:
@@ -327,8 +342,9 @@ def _projection(coupling: Coupling, c: int, m: int) -> Matrix:
     left, right = np.asarray(coupling.left), np.asarray(coupling.right)
     products = np.einsum("qk,qk->q", values[left], values[right])
     cells = np.asarray(coupling.cell)[np.asarray(coupling.target)]
-    upper = np.bincount(cells, products, c * m * m).reshape(c, m, m)
-    diagonal = np.einsum("cii->ci", upper).copy()
+    counts = np.bincount(cells, products, c * m * m)
+    upper = np.asarray(counts, dtype=np.float64).reshape(c, m, m)
     full = upper + np.swapaxes(upper, 1, 2)
-    np.einsum("cii->ci", full)[...] = diagonal
+    i = np.arange(m)
+    full[:, i, i] *= 0.5
     return full

@@ -17,6 +17,7 @@ from jax import Array
 from jax.ops import segment_sum
 
 from ngmm import linalg
+from ngmm.linalg import Values
 
 
 class SparseCoupling(NamedTuple):
@@ -38,13 +39,13 @@ class SparseCoupling(NamedTuple):
         (C,) distinct positions component * m * m + row * m + column, ascending.
     """
 
-    values: Array
-    level: Array
-    slot: Array
-    left: Array
-    right: Array
-    target: Array
-    cell: Array
+    values: Values
+    level: Values
+    slot: Values
+    left: Values
+    right: Values
+    target: Values
+    cell: Values
 
     def whiten(self, chol: Array) -> SparseCoupling:
         """L^-1 nu, with L (l, k, k) lower triangular."""
@@ -53,7 +54,9 @@ class SparseCoupling(NamedTuple):
 
     def lift(self, g: Array) -> SparseCoupling:
         """G' nu for G (l, k, k)."""
-        return self._replace(values=jnp.einsum("eij,ei->ej", g[self.level], self.values))
+        return self._replace(
+            values=jnp.einsum("eij,ei->ej", g[self.level], self.values)
+        )
 
     def gram(self, middle: Array | None, shape: tuple[int, int]) -> Array:
         """Sum over levels of nu' A nu for symmetric A (k, k): (components, m, m)."""
@@ -66,25 +69,24 @@ class SparseCoupling(NamedTuple):
         upper = jnp.zeros(n * m * m, cells.dtype)
         upper = upper.at[self.cell].set(cells, unique_indices=True)
         upper = upper.reshape(n, m, m)
-        diagonal = jnp.diagonal(upper, axis1=1, axis2=2)
-        full = upper + jnp.swapaxes(upper, 1, 2)
-        i = jnp.arange(m)
-        return full.at[:, i, i].set(diagonal)
+        # The diagonal is counted twice.
+        halves = 1.0 - 0.5 * jnp.eye(m, dtype=upper.dtype)
+        return (upper + jnp.swapaxes(upper, 1, 2)) * halves
 
     def gather(self, right: Array, shape: tuple[int, int]) -> Array:
-        """nu' R for R (l, k, w): (components, m, w)."""
+        """Product nu' R for R (l, k, w): (components, m, w)."""
         n, m = shape
         terms = jnp.einsum("ei,eiw->ew", self.values, right[self.level])
         return segment_sum(terms, self.slot, n * m).reshape(n, m, -1)
 
     def spread(self, right: Array, n_levels: int) -> Array:
-        """Nu R for R (components, m, w): (l, k, w)."""
+        """Product nu R for R (components, m, w): (l, k, w)."""
         flat = right.reshape(-1, right.shape[-1])
         terms = self.values[:, :, None] * flat[self.slot][:, None, :]
         return segment_sum(terms, self.level, n_levels, indices_are_sorted=True)
 
     def quadratic(self, middle: Array, n_levels: int) -> Array:
-        """Nu U nu' level by level for symmetric U (components, m, m): (l, k, k)."""
+        """Products nu U nu' of each level, U (components, m, m) symmetric: (l, k, k)."""
         m = middle.shape[-1]
         left, right = self.values[self.left], self.values[self.right]
         s, t = self.slot[self.left], self.slot[self.right]
@@ -101,7 +103,7 @@ class SparseCoupling(NamedTuple):
 class FullCoupling(NamedTuple):
     """Nu as an array (l, k, m): one component, most levels meeting most columns."""
 
-    values: Array
+    values: Values
 
     def whiten(self, chol: Array) -> FullCoupling:
         """L^-1 nu, with L (l, k, k) lower triangular."""
@@ -122,16 +124,16 @@ class FullCoupling(NamedTuple):
         return (flat.T @ right)[None]
 
     def gather(self, right: Array, shape: tuple[int, int]) -> Array:
-        """nu' R for R (l, k, w): (1, m, w)."""
+        """Product nu' R for R (l, k, w): (1, m, w)."""
         flat = self.values.reshape(-1, shape[1])
         return (flat.T @ right.reshape(flat.shape[0], -1))[None]
 
-    def spread(self, right: Array, n_levels: int) -> Array:
-        """Nu R for R (1, m, w): (l, k, w)."""
+    def spread(self, right: Array, n_levels: int) -> Array:  # noqa: ARG002
+        """Product nu R for R (1, m, w): (l, k, w)."""
         return self.values @ right[0]
 
-    def quadratic(self, middle: Array, n_levels: int) -> Array:
-        """Nu U nu' level by level for symmetric U (1, m, m): (l, k, k)."""
+    def quadratic(self, middle: Array, n_levels: int) -> Array:  # noqa: ARG002
+        """Products nu U nu' level by level for symmetric U (1, m, m): (l, k, k)."""
         return jnp.einsum("lim,ljm->lij", self.values @ middle[0], self.values)
 
 

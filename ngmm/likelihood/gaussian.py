@@ -43,6 +43,11 @@ from jax import Array
 from ngmm import covariance, linalg
 from ngmm.likelihood.coupling import Coupling
 from ngmm.likelihood.layout import Layout
+from ngmm.linalg import Values
+
+# Largest element of Lambda^-1 (columns at unit mean square) for which products may be
+# replaced by scalings: its square times 1e-16 is the relative error, 1e-10.
+MODERATE = 1e3
 
 
 class System(NamedTuple):
@@ -68,13 +73,13 @@ class System(NamedTuple):
         with the tail, the first factor projected out.
     """
 
-    n_rows: Array
-    g: Array
-    rho: Array
-    within: Array
+    n_rows: Values
+    g: Values
+    rho: Values
+    within: Values
     coupling: Coupling | None
-    dense: Array
-    dense_tail: Array
+    dense: Values
+    dense_tail: Values
 
 
 class Elimination(NamedTuple):
@@ -100,16 +105,16 @@ class Elimination(NamedTuple):
         (l, k, k) lower factors of M_l = I + G' Sigma G.
     """
 
-    log_det: Array
-    tail: Array
-    h: Array
-    w_first: Array
-    w_dense: Array
+    log_det: Values
+    tail: Values
+    h: Values
+    w_first: Values
+    w_dense: Values
     eta: Coupling | None
-    reach: Array
-    b: Array
-    u: Array
-    chol_first: Array
+    reach: Values
+    b: Values
+    u: Values
+    chol_first: Values
 
 
 class Profile(NamedTuple):
@@ -125,12 +130,12 @@ class Profile(NamedTuple):
         C and its derivatives (n_theta, p + 1, p + 1).
     """
 
-    value: Array
-    gradient: Array
-    hessian: Array
-    rss: Array
-    tail: Array
-    tail_gradient: Array
+    value: Values
+    gradient: Values
+    hessian: Values
+    rss: Values
+    tail: Values
+    tail_gradient: Values
 
 
 def factors(theta: Array, layout: Layout) -> list[Array]:
@@ -143,6 +148,8 @@ def factors(theta: Array, layout: Layout) -> list[Array]:
 
 def _apply(blocks: Sequence[Array], x: Array, layout: Layout) -> Array:
     """Block-diagonal (one block per dense factor, repeated over slots) times x."""
+    if layout.all_scalar:
+        return _diagonal(blocks, layout)[:, None] * x
     parts = []
     for d, block in zip(layout.dense, blocks, strict=True):
         rows = x[:, d.start : d.stop].reshape(x.shape[0], d.n_slots, d.pattern.k, -1)
@@ -150,6 +157,28 @@ def _apply(blocks: Sequence[Array], x: Array, layout: Layout) -> Array:
             jnp.einsum("ij,csjw->csiw", block, rows).reshape(x.shape[0], -1, x.shape[2])
         )
     return jnp.concatenate(parts, 1)
+
+
+def _apply_right(x: Array, blocks: Sequence[Array], layout: Layout) -> Array:
+    """Product of x and the block-diagonal matrix; x has any leading dimensions."""
+    if layout.all_scalar:
+        return x * _diagonal(blocks, layout)
+    parts = []
+    for d, block in zip(layout.dense, blocks, strict=True):
+        columns = x[..., d.start : d.stop]
+        split = columns.reshape(*x.shape[:-1], d.n_slots, d.pattern.k)
+        parts.append((split @ block).reshape(columns.shape))
+    return jnp.concatenate(parts, -1)
+
+
+def _diagonal(blocks: Sequence[Array], layout: Layout) -> Array:
+    """The diagonal of a block-diagonal matrix whose blocks are all 1 x 1."""
+    return jnp.concatenate(
+        [
+            jnp.broadcast_to(block[0, 0], (d.n_slots,))
+            for d, block in zip(layout.dense, blocks, strict=True)
+        ]
+    )
 
 
 def _transpose(x: Array) -> Array:
@@ -190,10 +219,10 @@ def eliminate(theta: Array, system: System, layout: Layout) -> Elimination:
     b = system.dense + whitened.gram(None, shape)
     f = system.dense_tail + whitened.gather(rho, shape)
     lam_t = [_transpose(x) for x in lam[1:]]
-    inner = _apply(lam_t, _transpose(_apply(lam_t, b, layout)), layout)
+    inner = _apply(lam_t, _apply_right(b, lam[1:], layout), layout)
     chol_s = linalg.cholesky(jnp.eye(layout.width) + inner)
     s_inv = linalg.inverse_from_cholesky(chol_s)
-    u = _apply(lam[1:], _transpose(_apply(lam[1:], s_inv, layout)), layout)
+    u = _apply(lam[1:], _apply_right(s_inv, lam_t, layout), layout)
     uf = u @ f
     eta = whitened.lift(g)
     return Elimination(
@@ -280,24 +309,22 @@ def profile(theta: Array, system: System, layout: Layout) -> Profile:
         covariance.covariance_derivative(a, jnp.asarray(b))
         for a, b in zip(lam, bases, strict=True)
     ]
-    d2_sigma = [jnp.asarray(covariance.second_derivative(b)) for b in bases]
 
-    cross, q_dense = _curvature_of_log_det(e, d_sigma, layout)
+    cross, q_dense = _curvature_of_log_det(e, lam, d_sigma, layout)
     low_rank = _low_rank_term(e, t.root, d_sigma, layout)
 
     ws = [e.w_first] + [
         _per_slot(e.w_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
     ]
     qs = [(e.h - e.reach).sum(0) if layout.dense else e.h.sum(0)] + [
-        _block_diagonal_sum(q_dense, d.start, d.stop, d.pattern.k)
-        for d in layout.dense
+        _block_diagonal_sum(q_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
     ]
     gradient, own, slopes = [], [], []
-    for w, q, d1, d2 in zip(ws, qs, d_sigma, d2_sigma, strict=True):
+    for w, q, d1, pattern in zip(ws, qs, d_sigma, layout.patterns, strict=True):
         wr = w @ t.root
         q_minus_p = q - jnp.einsum("lir,ljr->ij", wr, wr)
         gradient.append(jnp.einsum("ij,aij->a", q_minus_p, d1))
-        own.append(jnp.einsum("ij,abij->ab", q_minus_p, d2))
+        own.append(covariance.contract_second_derivative(q_minus_p, pattern))
         flat = w.reshape(w.shape[0], -1)
         gram = (flat.T @ flat).reshape(w.shape[1:] + w.shape[1:])
         slopes.append(-jnp.einsum("aij,iwjv->awv", d1, gram))
@@ -328,7 +355,10 @@ def _embed(blocks: Sequence[Array], x: Array, layout: Layout) -> Array:
 
 
 def _curvature_of_log_det(
-    e: Elimination, d_sigma: Sequence[Array], layout: Layout
+    e: Elimination,
+    lam: Sequence[Array],
+    d_sigma: Sequence[Array],
+    layout: Layout,
 ) -> tuple[Array, Array]:
     """tr(Q dSigma_a Q dSigma_b), and Q of the dense part."""
     first = d_sigma[0]
@@ -343,15 +373,68 @@ def _curvature_of_log_det(
     wa = jnp.stack([e.eta.gram(d, shape) for d in first])
     wu = wa @ e.u
     top = _contract(hh, first, first) + jnp.einsum("acij,bcji->ab", wu, wu)
-    ub = e.u @ e.b
-    j = wa - wu @ e.b
-    q = e.b - e.b @ ub
-    left = jnp.eye(layout.width) - _transpose(ub)
-    d_left = _embed(d_sigma[1:], left, layout)
-    d_q = _embed(d_sigma[1:], q, layout)
-    side = jnp.einsum("acij,bcji->ab", j, d_left)
-    corner = jnp.einsum("acij,bcji->ab", d_q, d_q)
+    q, shrink, j = _shrink_dense(e, wa, wu, lam, layout)
+    side = jnp.stack([_side(shrink, x, d_sigma[1:], layout) for x in j])
+    corner = _corner(q, d_sigma[1:], layout)
     return jnp.block([[top, side], [side.T, corner]]), q
+
+
+def _side(shrink: Array, j: Array, d_sigma: Sequence[Array], layout: Layout) -> Array:
+    """tr((I - B U) J dSigma_b) for every theta b of the dense part."""
+    out = []
+    for d, block in zip(layout.dense, d_sigma, strict=True):
+        k = d.pattern.k
+        left = shrink[:, :, d.start : d.stop].reshape(-1, k)
+        right = j[:, :, d.start : d.stop].reshape(-1, k)
+        gram = (left * right).sum(0)[None] if k == 1 else left.T @ right
+        out.append(jnp.einsum("ij,aji->a", gram, block))
+    return jnp.concatenate(out)
+
+
+def _corner(q: Array, d_sigma: Sequence[Array], layout: Layout) -> Array:
+    """tr(Q dSigma_a Q dSigma_b) for all theta a, b of the dense part."""
+    rows = []
+    for d, left in zip(layout.dense, d_sigma, strict=True):
+        row = []
+        for e, right in zip(layout.dense, d_sigma, strict=True):
+            ki, kj = d.pattern.k, e.pattern.k
+            block = q[:, d.start : d.stop, e.start : e.stop]
+            if ki == kj == 1:
+                gram = (block * block).sum().reshape(1, 1, 1, 1)
+            else:
+                parts = block.reshape(q.shape[0], d.n_slots, ki, e.n_slots, kj)
+                flat = jnp.einsum("csitj->cstij", parts).reshape(-1, ki * kj)
+                gram = (flat.T @ flat).reshape(ki, kj, ki, kj)
+            row.append(jnp.einsum("imjn,aij,bmn->ab", gram, left, right))
+        rows.append(row)
+    return jnp.block(rows)
+
+
+def _shrink_dense(
+    e: Elimination, wa: Array, wu: Array, lam: Sequence[Array], layout: Layout
+) -> tuple[Array, Array, Array]:
+    """Q = B (I - U B), I - U B, and W_a (I - U B) for every a.
+
+    With an invertible Sigma of the dense part, I - U B = U Sigma^-1 and Q = Sigma^-1 -
+    Sigma^-1 U Sigma^-1: three products of m x m matrices less. The digits lost are
+    those of Sigma^-1, so that way is taken only while its elements are moderate.
+    """
+    inverse = [
+        linalg.solve_lower(x, jnp.eye(x.shape[0], dtype=x.dtype)) for x in lam[1:]
+    ]
+    largest = jnp.stack([jnp.abs(x).max() for x in inverse]).max()
+    precision = [_transpose(x) @ x for x in inverse]
+
+    def by_scaling() -> tuple[Array, Array, Array]:
+        shrink = _apply_right(e.u, precision, layout)
+        q = _apply(precision, jnp.eye(layout.width) - shrink, layout)
+        return q, shrink, _apply_right(wu, precision, layout)
+
+    def by_product() -> tuple[Array, Array, Array]:
+        ub = e.u @ e.b
+        return e.b - e.b @ ub, jnp.eye(layout.width) - ub, wa - wu @ e.b
+
+    return jax.lax.cond(largest < MODERATE, by_scaling, by_product)
 
 
 def _contract(gram: Array, left: Array, right: Array) -> Array:

@@ -66,6 +66,11 @@ class Layout:
         return self.dense[-1].stop if self.dense else 0
 
     @property
+    def all_scalar(self) -> bool:
+        """Whether every dense factor has one effect a level."""
+        return all(d.pattern.k == 1 for d in self.dense)
+
+    @property
     def patterns(self) -> tuple[Pattern, ...]:
         """Patterns of all factors in the order of theta."""
         return (self.first, *(d.pattern for d in self.dense))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,16 @@ from jax import Array
 
 from ngmm.compilation import Compiled
 from ngmm.estimation.newton import Evaluation, NewtonResult, minimise
-from ngmm.likelihood.gaussian import Profile, System, eliminate, profile
+from ngmm.likelihood.gaussian import (
+    Elimination,
+    Profile,
+    System,
+    eliminate,
+    profile,
+)
 from ngmm.likelihood.layout import Layout
+
+R = TypeVar("R")
 
 # A relative standard deviation below this, on columns of unit mean square, is set to
 # zero if the objective agrees: Newton's error at a vanishing variance is cubed by the
@@ -45,7 +55,7 @@ def _profile(theta: Array, system: System, *, layout: Layout) -> Profile:
     return profile(theta, system, layout)
 
 
-def _eliminate(theta: Array, system: System, *, layout: Layout) -> object:
+def _eliminate(theta: Array, system: System, *, layout: Layout) -> Elimination:
     return eliminate(theta, system, layout)
 
 
@@ -59,6 +69,6 @@ eliminate_at = Compiled(_eliminate)
 """(theta, system, layout=) -> Elimination."""
 
 
-def to_numpy(record: object) -> object:
+def to_numpy(record: R) -> R:
     """The same record with numpy arrays."""
     return jax.tree.map(np.asarray, record)

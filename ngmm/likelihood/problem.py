@@ -165,10 +165,7 @@ def prepare(
     names = list(dict.fromkeys(t.group for t in terms))
     members = [[i for i, t in enumerate(terms) if t.group == name] for name in names]
     order = elimination_order(
-        [
-            (terms[m[0]].n_levels, sum(terms[i].Z.shape[1] for i in m))
-            for m in members
-        ]
+        [(terms[m[0]].n_levels, sum(terms[i].Z.shape[1] for i in m)) for m in members]
     )
     members = [members[j] for j in order]
     groups = tuple(_merge([terms[i] for i in m]) for m in members)

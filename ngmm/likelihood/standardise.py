@@ -105,7 +105,7 @@ def standardise(
         tail=np.column_stack([q, residual / y_scale]),
         columns=tuple(columns),
         triangle=r,
-        beta_ols=np.linalg.solve(r, effects) if len(r) else effects,
+        beta_ols=np.asarray(np.linalg.solve(r, effects), dtype=np.float64),
         y_scale=y_scale,
         column_scales=tuple(scales),
         sum_log_weights=0.0 if weights is None else float(np.log(weights).sum()),

@@ -15,7 +15,8 @@ def unscaled_covariance(model: Model, estimate: Estimate) -> NDArray[np.float64]
     """(X' V^-1 X)^-1: the covariance of beta over sigma^2."""
     p = model.problem.layout.n_beta
     half = contrast_basis(model)
-    return half @ np.linalg.solve(estimate.profile.tail[:p, :p], half.T)
+    found = half @ np.linalg.solve(estimate.profile.tail[:p, :p], half.T)
+    return 0.5 * (found + found.T)
 
 
 def contrast_basis(model: Model) -> NDArray[np.float64]:

@@ -11,13 +11,18 @@ import numpy as np
 import pandas as pd
 
 from ngmm.design import Design, DesignSpec
-from ngmm.errors import DataError, NotSupportedError, OptionError, did_you_mean
+from ngmm.errors import DataError, OptionError, did_you_mean
 from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
 from ngmm.inference.modes import Posterior
 from ngmm.inference.quantiles import check_level
-from ngmm.inference.verdict import Verdict, boundary_notes, optimum_messages
+from ngmm.inference.verdict import (
+    Verdict,
+    boundary_notes,
+    optimum_messages,
+    residual_messages,
+)
 from ngmm.model import Estimate, Model
 from ngmm.results import prediction as predicting
 from ngmm.results.call import Call
@@ -27,13 +32,15 @@ from ngmm.results.coefficients import (
     unscaled_covariance,
 )
 from ngmm.results.document import Document
+from ngmm.results.intervals import check_method, wald_frame
+from ngmm.results.magnitudes import check_magnitudes
 from ngmm.results.random_effects import (
     coefficient_frames,
     mode_frames,
     posterior,
     term_modes,
 )
-from ngmm.results.simulation import simulate_responses
+from ngmm.results.simulation import check_seed, simulate_responses
 from ngmm.results.summary import brief, summarise
 from ngmm.results.table import Table
 from ngmm.results.tables import coef_table, method_caption, varcorr_table
@@ -128,7 +135,7 @@ class MixedModelFit:
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p-values of the fixed effects, see `coef_table`."""
-        return self.coef_table().frame["p_value"]
+        return pd.Series(self.coef_table().frame["p_value"])
 
     @property
     def theta(self) -> np.ndarray:
@@ -250,7 +257,8 @@ class MixedModelFit:
         >>> import ngmm
         >>> data = ngmm.datasets.load("sleepstudy")
         >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data, reml=True)
-        >>> fit.coef_table().to_frame().loc["Days", ["std_error", "df"]].round(3).tolist()
+        >>> days = fit.coef_table().to_frame().loc["Days"]
+        >>> days[["std_error", "df"]].round(3).tolist()
         [1.546, 17.0]
         """
         check_level(level)
@@ -288,21 +296,8 @@ class MixedModelFit:
         NotSupportedError
             For ``"profile"`` and ``"bootstrap"``, which come with a later version.
         """
-        if method in ("profile", "bootstrap"):
-            raise NotSupportedError(
-                f'method="{method}" is not available in this version; use "wald"'
-            )
-        if method != "wald":
-            raise OptionError(
-                f"method must be 'wald', got {method!r}"
-                f"{did_you_mean(str(method), ['wald', 'profile', 'bootstrap'])}"
-            )
-        fixed = self.coef_table(level).frame[["estimate", "conf_low", "conf_high"]]
-        v = self.varcorr(level).frame
-        value = v["sd"].where(v["name2"].isna(), v["corr"])
-        random = v.assign(estimate=value, label=[_label(r) for _, r in v.iterrows()])
-        random = random.set_index("label")[["estimate", "conf_low", "conf_high"]]
-        frame = pd.concat([fixed, random]).rename_axis(None)
+        check_method(method)
+        frame = wald_frame(self.coef_table(level).frame, self.varcorr(level).frame)
         return Table(frame, f"Wald intervals, level {level:g}", title="Parameter")
 
     def ranef(self, *, cond_sd: bool = False) -> dict[str, pd.DataFrame]:
@@ -361,7 +356,7 @@ class MixedModelFit:
 
     def fitted(self) -> pd.Series:
         """Fitted means: fixed part, offset and conditional modes, by row used."""
-        return self.predict().rename("fitted")
+        return pd.Series(self.predict(), name="fitted")
 
     def resid(self, kind: str = "response") -> pd.Series:
         """Residuals of the rows used.
@@ -470,10 +465,12 @@ class MixedModelFit:
             if ask.groups
             else [np.zeros((1, len(t.names))) for t in self.design.random]
         )
-        if kind == "terms":
-            return predicting.term_frame(self.design, self.estimate, rows, modes, ask)
         covariances = self._covariances
         sampled = predicting.sample_new_effects(rows, ask, covariances, self.seed)
+        if kind == "terms":
+            return predicting.term_frame(
+                self.design, self.estimate, rows, modes, ask, sampled
+            )
         mean = predicting.linear_predictor(self.estimate, rows, modes, ask, sampled)
         if not se and interval is None:
             return pd.Series(mean, index=rows.index, name="fit")
@@ -501,6 +498,11 @@ class MixedModelFit:
         -------
         DataFrame
             A row for each row used, columns 0 to n - 1.
+
+        Raises
+        ------
+        OptionError
+            If n or seed is not a whole number that can be used.
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise OptionError(f"n must be a positive whole number, got {n!r}")
@@ -509,7 +511,7 @@ class MixedModelFit:
             self.estimate,
             self._covariances,
             int(n),
-            self.seed if seed is None else seed,
+            self.seed if seed is None else check_seed(seed),
         )
         return pd.DataFrame(values, index=self.design.index)
 
@@ -527,9 +529,12 @@ class MixedModelFit:
         Raises
         ------
         DataError
-            If the length is wrong or a value is not finite.
+            If the length is wrong or a value is not a finite number.
         """
-        values = np.asarray(y, dtype=np.float64)
+        try:
+            values = np.asarray(y, dtype=np.float64)
+        except (TypeError, ValueError) as cause:
+            raise DataError("refit: the response is not numeric") from cause
         if values.shape != (self.nobs,):
             raise DataError(
                 f"refit needs a value for each of the {self.nobs} rows used; got "
@@ -537,9 +542,9 @@ class MixedModelFit:
             )
         if not np.isfinite(values).all():
             raise DataError("refit: the response has missing or infinite values")
-        model = Model(
-            replace(self.design, y=values), self.model.family, reml=self.model.reml
-        )
+        design = replace(self.design, y=values)
+        check_magnitudes(design)
+        model = Model(design, self.model.family, reml=self.model.reml)
         return replace(self, model=model, estimate=self.estimator(model))
 
     def update(self, change: str = ". ~ .", **arguments: Any) -> MixedModelFit:
@@ -553,6 +558,13 @@ class MixedModelFit:
         arguments
             Arguments of `ngmm.fit` to replace, ``data`` among them.
 
+        Raises
+        ------
+        FormulaError
+            If the change cannot be read, or takes away what is not there.
+        OptionError
+            If it is not a string.
+
         Examples
         --------
         >>> import ngmm
@@ -561,6 +573,10 @@ class MixedModelFit:
         >>> fit.update(". ~ . - Days").formula
         'Reaction ~ 1 + (1 + Days | Subject)'
         """
+        if not isinstance(change, str):
+            raise OptionError(
+                f'expected a change of the formula such as ". ~ . - x"; got {change!r}'
+            )
         same = change.split() == [".", "~", "."]
         formula = self.terms.text if same else str(update(self.terms, change))
         return self.call.again(formula, **arguments)
@@ -617,17 +633,9 @@ class MixedModelFit:
     def _verdict(self) -> Verdict:
         e = self.estimate
         messages = optimum_messages(e.status, e.gain, e.n_steps, e.profile.hessian)
+        messages += residual_messages(self.sigma / self.model.problem.data.y_scale)
         notes: list[str] = []
         found = term_components(self.model, self.estimate)
         for term, c in zip(self.design.random, found, strict=True):
             notes += boundary_notes(term.group, term.names, c.sd, c.correlation)
         return Verdict(tuple(messages), tuple(notes))
-
-
-def _label(row: pd.Series) -> str:
-    """Name of a variance parameter: ``sd(Days | Subject)``, ``sigma``."""
-    if row["group"] == "Residual":
-        return "sigma"
-    if row["name2"] is None or pd.isna(row["name2"]):
-        return f"sd({row['name']} | {row['group']})"
-    return f"cor({row['name2']}, {row['name']} | {row['group']})"

@@ -70,8 +70,8 @@ def request(
     critical(level)
     if kind == "terms" and (se or interval is not None):
         raise OptionError('kind="terms" gives contributions without se or interval')
-    integrate = re == "marginal"
-    if isinstance(re, str):
+    integrate = isinstance(re, str) and re == "marginal"
+    if isinstance(re, str) or not isinstance(re, Collection):
         if re not in RE:
             raise OptionError(
                 f're must be "all", "none", "marginal" or a list of grouping factors; '
@@ -91,7 +91,7 @@ def request(
 
 
 def _one_of(argument: str, value: object, allowed: Sequence[object]) -> None:
-    if value not in allowed:
+    if not isinstance(value, (str, type(None))) or value not in allowed:
         shown = ", ".join(repr(a) for a in allowed)
         raise OptionError(f"{argument} must be one of {shown}; got {value!r}")
 
@@ -160,9 +160,7 @@ def linear_predictor(
     return eta
 
 
-def _term_effect(
-    term: RandomDesign, b: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _term_effect(term: RandomDesign, b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum over columns of Z times the effects of the row's level; zero if unseen."""
     known = term.codes >= 0
     effect = np.einsum("nk,nk->n", term.Z, b[np.where(known, term.codes, 0)])
@@ -175,6 +173,7 @@ def term_frame(
     rows: Rows,
     modes: Sequence[NDArray[np.float64]],
     ask: Request,
+    sampled: Mapping[int, NDArray[np.float64]],
 ) -> pd.DataFrame:
     """Contribution of every term; the columns sum to the linear predictor."""
     out: dict[str, NDArray[np.float64]] = {}
@@ -182,9 +181,9 @@ def term_frame(
         design.column_terms, rows.X.T, estimate.beta, strict=True
     ):
         out[name] = out.get(name, 0.0) + column * beta
-    for term, b in zip(rows.random, modes, strict=True):
+    for i, (term, b) in enumerate(zip(rows.random, modes, strict=True)):
         if term is not None and term.group in ask.groups:
-            out[term.label] = _term_effect(term, b)
+            out[term.label] = _term_effect(term, b) + sampled.get(i, 0.0)
     if rows.offset.any():
         out["offset"] = rows.offset
     return pd.DataFrame(out, index=rows.index)
@@ -193,7 +192,7 @@ def term_frame(
 def sample_new_effects(
     rows: Rows, ask: Request, covariances: Sequence[NDArray[np.float64]], seed: int
 ) -> dict[int, NDArray[np.float64]]:
-    """For each term with unseen levels, one draw a new level: its effect on each row."""
+    """Effect on each row of one draw a new level, for each term that has any."""
     if ask.new_levels != "sample":
         return {}
     generator = np.random.default_rng(seed)
@@ -235,9 +234,7 @@ def variance(
             & (term.group in ask.groups)
             & (ask.new_levels == "marginal")
         )
-        between += np.where(
-            counted, np.einsum("ni,ij,nj->n", term.Z, cov, term.Z), 0.0
-        )
+        between += np.where(counted, np.einsum("ni,ij,nj->n", term.Z, cov, term.Z), 0.0)
     sigma2 = estimate.sigma**2
     if given is not None:
         mean = sigma2 * given.row_variance(x, _row_effects(model, rows, ask))

@@ -78,8 +78,7 @@ def coefficient_frames(
     out: dict[str, pd.DataFrame] = {}
     for group, b in modes.items():
         names = [*fixef.index, *(c for c in b.columns if c not in fixef.index)]
-        base = pd.DataFrame(
-            {name: float(fixef.get(name, 0.0)) for name in names}, index=b.index
-        )
-        out[group] = base.add(b, fill_value=0.0)[names]
+        fixed = fixef.reindex(names, fill_value=0.0).to_numpy()
+        random = b.reindex(columns=names, fill_value=0.0).to_numpy()
+        out[group] = pd.DataFrame(fixed + random, index=b.index, columns=names)
     return out

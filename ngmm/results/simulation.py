@@ -8,7 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.design import Design
+from ngmm.errors import OptionError
 from ngmm.model import Estimate
+
+
+def check_seed(seed: object) -> int:
+    """The seed, if random numbers can start from it.
+
+    Raises
+    ------
+    OptionError
+        If it is not a whole number from 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise OptionError(f"seed must be a whole number from 0, got {seed!r}")
+    return int(seed)
 
 
 def simulate_responses(

@@ -1,0 +1,43 @@
+"""Whether the numbers of a design are of a size that arithmetic can handle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngmm.design import Design
+from ngmm.errors import DataError
+
+# Variances are squared ratios of two columns, so the fourth power must be finite.
+LARGEST = 1e75
+
+
+def check_magnitudes(design: Design) -> None:
+    """Raise if a column is so large or so small that variances cannot be represented.
+
+    Raises
+    ------
+    DataError
+        Naming the column and its size. Columns of zeros pass.
+    """
+    for name, values in _columns(design):
+        size = float(np.abs(values).max())
+        if size and not 1 / LARGEST <= size <= LARGEST:
+            raise DataError(
+                f"{name} has values of size {size:.1e}, whose squares are beyond the "
+                "range of double precision; rescale it, or correct the values"
+            )
+
+
+def _columns(design: Design) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Everything numeric that a design contains, with a name for messages."""
+    yield f"the response {design.response_name}", design.y - design.offset
+    yield "the argument weights", design.weights
+    yield "the argument weights", design.weights.min(keepdims=True)
+    for name, x in zip(design.names, design.X.T, strict=True):
+        yield f'the column "{name}"', x
+    for term in design.random:
+        for name, z in zip(term.names, term.Z.T, strict=True):
+            yield f'the column "{name}" of {term.label}', z

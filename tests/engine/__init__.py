@@ -1,0 +1,1 @@
+"""The numerical engine against dense linear algebra, brute force and closed forms."""
