@@ -86,8 +86,7 @@ def assert_sound(formula: str, data: pd.DataFrame, **arguments: Any) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NgmmWarning)
             fit = ngmm.fit(formula, data, **arguments)
-    except NgmmError as error:
-        assert str(error).strip()
+    except NgmmError:
         return
     page = fit.summary()
     text = f"{page}\n{fit}\n{page.to_html()}\n{page.to_markdown()}"
@@ -125,12 +124,12 @@ WHOLE = [
 
 RESPONSES = [*["y"] * 8, "log(y)", "I(y^2)", "y > 0", "f", "cbind(y, x)", "y/x"]
 TERMS = [
-    "x", "z", "w", "f", "x", "z", "w", "f", "f:x", "x*z", "I(x^2)", "C(n)", "poly(x, 2)",
-    "scale(x)", "exp(x)", "sqrt(abs(x))", "offset(w)", "offset(z)", "bs(x, df=4)", "x/z",
-    "C(g)", "I(x > 0)", "center(z)", "(x + z)^2", "0", "f:n", "s", "q", "nn(x)", "log(x)",
+    *["x", "z", "w", "f"] * 2, "f:x", "x*z", "I(x^2)", "C(n)", "poly(x, 2)", "x/z",
+    "scale(x)", "exp(x)", "sqrt(abs(x))", "offset(w)", "offset(z)", "bs(x, df=4)",
+    "C(g)", "I(x > 0)", "center(z)", "(x + z)^2", "f:n", "log(x)", "s", "q", "nn(x)",
 ]  # fmt: skip
 INSIDE = [
-    "1", "1", "1", "1", "x", "x", "0 + x", "x + z", "f", "0 + f", "x:f", "I(x^2)", "log(x)",
+    *["1"] * 4, "x", "x", "0 + x", "x + z", "f", "0 + f", "x:f", "I(x^2)", "log(x)",
 ]  # fmt: skip
 GROUPS = [*["g", "h", "n", "f"] * 3, "h/n", "g:h", "x", "s"]
 

@@ -86,7 +86,7 @@ class SparseCoupling(NamedTuple):
         return segment_sum(terms, self.level, n_levels, indices_are_sorted=True)
 
     def quadratic(self, middle: Array, n_levels: int) -> Array:
-        """Products nu U nu' of each level, U (components, m, m) symmetric: (l, k, k)."""
+        """Products nu U nu' by level, U (components, m, m) symmetric: (l, k, k)."""
         m = middle.shape[-1]
         left, right = self.values[self.left], self.values[self.right]
         s, t = self.slot[self.left], self.slot[self.right]

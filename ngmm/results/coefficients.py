@@ -16,7 +16,7 @@ def unscaled_covariance(model: Model, estimate: Estimate) -> NDArray[np.float64]
     p = model.problem.layout.n_beta
     half = contrast_basis(model)
     found = half @ np.linalg.solve(estimate.profile.tail[:p, :p], half.T)
-    return 0.5 * (found + found.T)
+    return np.asarray(0.5 * (found + found.T), dtype=np.float64)
 
 
 def contrast_basis(model: Model) -> NDArray[np.float64]:

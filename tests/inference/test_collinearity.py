@@ -91,7 +91,7 @@ def test_a_fit_without_variance_between_groups_has_the_ordinary_factors() -> Non
     data["y"] = data["a"] + e - full @ np.linalg.lstsq(full, e)[0]
     fit = ngmm.fit("y ~ a + b + c + (1 | g)", data)
     assert fit.is_singular
-    vif = fit.collinearity().to_frame()["vif"]
+    vif = fit.collinearity().to_frame()["vif"].to_dict()
     for j, name in enumerate("abc", start=1):
         expected = 1 / (1 - r_squared(X[:, j], np.delete(X[:, :4], j, axis=1)))
         assert vif[name] == pytest.approx(expected, rel=1e-8)

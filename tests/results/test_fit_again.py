@@ -212,7 +212,7 @@ def test_missing_weights_drop_their_rows() -> None:
     data = panel().dropna()
     weights = data["w"].where(data["x"] > -1)
     fit = ngmm.fit("y ~ x + (1 | g)", data, weights=weights)
-    n = int(weights.isna().sum())
+    n = int(np.isnan(weights.to_numpy()).sum())
     assert (fit.n_dropped, fit.missing) == (n, {"weights": n})
 
 
@@ -266,7 +266,7 @@ def test_a_pickle_is_the_same_fit(name: str) -> None:
     assert str(again.summary()) == str(fit.summary())
     new = model(name)[1].loc[fit.design.index[:5]]
     ask: dict[str, Any] = {"se": True, "interval": "prediction"}
-    pd.testing.assert_frame_equal(again.predict(new, **ask), fit.predict(new, **ask))
+    np.testing.assert_array_equal(again.predict(new, **ask), fit.predict(new, **ask))
 
 
 def test_a_pickle_can_fit_again() -> None:
@@ -280,7 +280,7 @@ def test_a_deep_copy_is_the_same_fit() -> None:
     again = copy.deepcopy(fit)
     assert again is not fit
     assert_same_fit(again, fit)
-    pd.testing.assert_series_equal(again.predict(), fit.predict())
+    pd.testing.assert_series_equal(again.fitted(), fit.fitted())
 
 
 def test_a_fit_is_frozen() -> None:

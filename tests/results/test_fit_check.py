@@ -57,7 +57,8 @@ def hasty() -> MixedModelFit:
     assert text.startswith("the optimiser used all its steps before the gain became")
     assert text.endswith(
         "(2): parameters are not estimates, the log-likelihood can still rise by about "
-        f"{fit.estimate.gain:.1g}. Try ngmm.fit(..., estimator=ngmm.Newton(max_steps=20))"
+        f"{fit.estimate.gain:.1g}. Try "
+        "ngmm.fit(..., estimator=ngmm.Newton(max_steps=20))"
     )
     return fit
 

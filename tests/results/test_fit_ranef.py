@@ -68,7 +68,7 @@ def test_layout_of_the_frames() -> None:
     assert modes["g"].index.tolist() == sorted(panel()["g"].unique())
     sds = fit.ranef(cond_sd=True)
     assert sds["g"].columns.tolist() == ["Intercept", "z", "Intercept_sd", "z_sd"]
-    pd.testing.assert_frame_equal(sds["g"][["Intercept", "z"]], modes["g"])
+    np.testing.assert_array_equal(sds["g"].iloc[:, :2], modes["g"])
 
 
 def test_levels_of_a_nested_factor_are_labelled_by_both() -> None:
@@ -83,11 +83,10 @@ def test_coefficients_are_the_sum(fit: MixedModelFit) -> None:
         extra = [name for name in modes[group] if name not in fixef.index]
         assert names == [*fixef.index, *extra]
         for name in names:
-            b = modes[group].get(name, 0.0)
+            b = modes[group][name].to_numpy() if name in modes[group] else 0.0
+            beta = fixef.to_dict().get(name, 0.0)
             # One addition.
-            np.testing.assert_allclose(
-                frame[name], fixef.get(name, 0.0) + b, rtol=1e-14
-            )
+            np.testing.assert_allclose(frame[name], beta + b, rtol=1e-14)
         pd.testing.assert_index_equal(frame.index, modes[group].index)
 
 
@@ -95,7 +94,7 @@ def test_an_effect_that_is_not_fixed_varies_about_zero() -> None:
     coef = fitted("rich").coef()["g"]
     assert coef.columns.tolist() == ["Intercept", "x", "f[T.b]", "f[T.c]", "z"]
     np.testing.assert_array_equal(coef["z"], fitted("rich").ranef()["g"]["z"])
-    assert coef["x"].nunique() == 1
+    assert len(set(coef["x"])) == 1
 
 
 def test_modes_of_a_zero_variance_are_zero() -> None:

@@ -55,7 +55,8 @@ def test_layout() -> None:
     assert draws.columns.tolist() == [0, 1, 2]
     pd.testing.assert_index_equal(draws.index, fit.design.index)
     assert fit.simulate().shape == (fit.nobs, 1)
-    assert fit.simulate(np.int64(2)).shape == (fit.nobs, 2)
+    two: Any = np.int64(2)
+    assert fit.simulate(two).shape == (fit.nobs, 2)
 
 
 def test_seeds() -> None:
@@ -63,9 +64,10 @@ def test_seeds() -> None:
     same = fit.simulate(2)
     pd.testing.assert_frame_equal(same, fit.simulate(2))
     pd.testing.assert_frame_equal(same, fit.simulate(2, seed=5))
-    pd.testing.assert_frame_equal(same, fit.simulate(2, seed=np.int32(5)))
+    five: Any = np.int32(5)
+    pd.testing.assert_frame_equal(same, fit.simulate(2, seed=five))
     assert (same != fit.simulate(2, seed=6)).all(axis=None)
-    assert (same[0] != same[1]).all()
+    assert np.all(same[0] != same[1])
 
 
 def test_a_zero_variance_simulates_independent_rows() -> None:
