@@ -157,7 +157,7 @@ fuzz = partial(
 )
 
 
-@fuzz(max_examples=100)
+@fuzz(max_examples=150)
 @given(
     formula=st.sampled_from(WHOLE), data=frames(WILD), reml=st.booleans(), extra=extras
 )
@@ -167,7 +167,7 @@ def test_random_values(
     assert_sound(formula, data, reml=reml, **extra)
 
 
-@fuzz(max_examples=40)
+@fuzz(max_examples=60)
 @given(formula=formulas(), data=frames(TAME), reml=st.booleans())
 def test_random_formulas(formula: str, data: pd.DataFrame, reml: bool) -> None:
     assert_sound(formula, data, reml=reml)

@@ -27,9 +27,11 @@ from ngmm.estimation.status import Status
 from ngmm.linalg import Values
 
 # When a full Newton step cannot gain more than this in the objective (-2 log-likelihood
-# units, eight digits below what a test can notice), that step is taken and is the last:
-# Newton squares the error, so what remains after it is rounding.
+# units, eight digits below what a test can notice), or than rounding lets one see in an
+# objective of a million, that step is taken and is the last: Newton squares the error,
+# so what remains after it is rounding.
 GAIN_TOLERANCE = 1e-8
+RELATIVE_GAIN_TOLERANCE = 1e-12
 
 
 class Evaluation(NamedTuple):
@@ -152,8 +154,9 @@ def _step(
     ratio = jnp.where(
         s.predicted > noise, actual / s.predicted, jnp.where(actual > -noise, 1.0, -1.0)
     )
-    accept = finite & (
-        first | jnp.where(s.polishing, actual > -1e3 * noise, ratio > 1e-4)
+    # The first point is kept whatever it is: NaN there must show in the result.
+    accept = first | (
+        finite & jnp.where(s.polishing, actual > -1e3 * noise, ratio > 1e-4)
     )
 
     def pick(a: Array, b: Array) -> Array:
@@ -178,7 +181,8 @@ def _step(
     )
     p, predicted, gain, convex = trust_region_step(best.gradient, best.hessian, radius)
     scale = 1.0 + jnp.linalg.norm(best.x)
-    converged = convex & (gain < GAIN_TOLERANCE) & (best.n_steps > 1)
+    enough = jnp.maximum(GAIN_TOLERANCE, RELATIVE_GAIN_TOLERANCE * jnp.abs(best.value))
+    converged = convex & (gain < enough) & (best.n_steps > 1)
     stalled = ~converged & (radius < 1e-12 * scale)
     status = jnp.select(
         [
@@ -208,17 +212,19 @@ def trust_region_step(
 
     The gain is g' H^+ g / 2 over the directions of positive curvature; it is what
     convergence is judged by, and means something only when the Hessian is convex.
+    A direction whose curvature is lost in rounding counts as having that much if the
+    slope along it matters even so, and is left alone otherwise.
     """
     values, vectors = jnp.linalg.eigh(hessian)
     c = vectors.T @ g
     floor = 1e-10 * jnp.maximum(jnp.abs(values).max(), 1e-300)
     convex = values[0] > -floor
     flat = jnp.abs(values) <= floor
+    sloping = flat & (0.5 * c * c > GAIN_TOLERANCE * floor)
     newton = jnp.where(flat, 0.0, -c / jnp.where(flat, 1.0, values))
-    gain = (
-        0.5 * jnp.where(values > floor, c * c / jnp.where(flat, 1.0, values), 0).sum()
-    )
-    inside = convex & (jnp.linalg.norm(newton) <= radius)
+    curvature = jnp.where(flat, floor, values)
+    gain = 0.5 * jnp.where((values > floor) | sloping, c * c / curvature, 0.0).sum()
+    inside = convex & ~sloping.any() & (jnp.linalg.norm(newton) <= radius)
     shifted = _boundary_step(values, c, radius)
     p = jnp.where(inside, newton, shifted)
     predicted = -(c @ p + 0.5 * (values * p) @ p)
@@ -233,14 +239,16 @@ def _boundary_step(values: Array, c: Array, radius: Array) -> Array:
     along the lowest eigenvector (the hard case), that eigenvector fills the step.
     """
     low = jnp.maximum(0.0, -values[0])
-    width = jnp.linalg.norm(c) / radius + 1e-300
+    width = (1.0 + 1e-12) * jnp.linalg.norm(c) / radius + 1e-300
     shifts = low + width * jnp.concatenate([jnp.zeros(1), 1.05 ** jnp.arange(-600, 1)])
     gaps = values + shifts[:, None]
     tiny = 1e-14 * jnp.maximum(jnp.abs(values).max(), 1e-300)
     steps = jnp.where(gaps > tiny, -c / jnp.where(gaps > tiny, gaps, 1.0), 0.0)
-    inside = (steps * steps).sum(1) <= radius**2
+    endless = (gaps <= tiny) & (jnp.abs(c) > 1e-12 * jnp.linalg.norm(c))
+    inside = ((steps * steps).sum(1) <= radius**2) & ~endless.any(1)
     p = steps[jnp.argmax(inside)]
     missing = jnp.sqrt(jnp.maximum(radius**2 - p @ p, 0.0))
     sign = jnp.where(c[0] > 0, -1.0, 1.0)
     hard = (values[0] < 0) & (missing > 0.1 * radius)
-    return jnp.where(hard, p.at[0].add(sign * missing), p)
+    filled = p.at[0].set(sign * jnp.sqrt(p[0] ** 2 + missing**2))
+    return jnp.where(hard, filled, p)

@@ -22,7 +22,7 @@ def unscaled_covariance(model: Model, estimate: Estimate) -> NDArray[np.float64]
 def contrast_basis(model: Model) -> NDArray[np.float64]:
     """R^-1, which takes orthonormal coefficients to those of the user's columns."""
     triangle = model.problem.data.triangle
-    return np.linalg.solve(triangle, np.eye(len(triangle)))
+    return np.asarray(np.linalg.inv(triangle), dtype=np.float64)
 
 
 def degrees_of_freedom(

@@ -171,7 +171,7 @@ def test_an_unseen_level_widens_only_the_marginal_interval() -> None:
     )
 
 
-def coverage(re: str, *, new: bool, n_sets: int) -> float:
+def coverage(*, new: bool, n_sets: int) -> float:
     """Share of new observations inside 80 % prediction intervals."""
     fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", load("sleepstudy"))
     truth = fit.simulate(n_sets, seed=1).to_numpy()
@@ -184,21 +184,15 @@ def coverage(re: str, *, new: bool, n_sets: int) -> float:
     for column in truth.T:
         refitted = half.refit(column[~out.to_numpy()])
         band = refitted.predict(
-            test, re=re, new_levels="marginal", interval="prediction", level=0.8
+            test, new_levels="marginal", interval="prediction", level=0.8
         )
         y = column[out.to_numpy()]
         inside.append(((band["lower"] <= y) & (y <= band["upper"])).mean())
     return float(np.mean(inside))
 
 
-@pytest.mark.calibration
-@pytest.mark.parametrize(("re", "new"), [("all", False), ("all", True)])
-def test_prediction_intervals_cover(re: str, new: bool) -> None:
+@pytest.mark.parametrize("new", [False, True], ids=["known levels", "new levels"])
+def test_prediction_intervals_cover(new: bool) -> None:
     # 400 data sets. Values of one set are dependent: at worst 400 independent ones,
     # standard error 0.02. Estimated variances are taken as known: a little too short.
-    assert 0.74 < coverage(re, new=new, n_sets=400) < 0.86
-
-
-def test_prediction_intervals_cover_roughly() -> None:
-    # As above with 60 data sets of 36 values: standard error at most 0.05.
-    assert 0.65 < coverage("all", new=False, n_sets=60) < 0.95
+    assert 0.74 < coverage(new=new, n_sets=400) < 0.86
