@@ -198,8 +198,11 @@ def fit(
 
 
 def _snapshot(data: Any) -> Any:
-    """The data as they are now; pandas copies a column only when it is written to."""
-    return data.copy(deep=False) if isinstance(data, pd.DataFrame) else data
+    """The data as they are now."""
+    if not isinstance(data, pd.DataFrame):
+        return data
+    # From version 3 on, pandas copies a column only when it is written to.
+    return data.copy(deep=int(pd.__version__.split(".")[0]) < 3)
 
 
 def _refuse_unknown(unknown: Mapping[str, Any], known: Mapping[str, Any]) -> None:

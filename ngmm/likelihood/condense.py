@@ -292,45 +292,40 @@ def _coupling(
         full = np.zeros((n_levels, k, m))
         full[level, :, slot] = values
         return FullCoupling(full)
+    # 32-bit integers throughout: there are millions of pairs.
+    level, slot = level.astype(np.int32), slot.astype(np.int32)
     left, right = _pairs_within(counts)
-    row, column = slot[left], slot[right] % m
+    row, column = slot[left], (slot % m)[right]
     order = _order_by(row, column)
-    left, right = left[order], right[order]
-    cell = row[order] * m + column[order]
-    new = np.concatenate([[True], cell[1:] != cell[:-1]])
+    left, right, row, column = left[order], right[order], row[order], column[order]
+    new = np.ones(len(row), dtype=bool)
+    new[1:] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
     target = np.cumsum(new, dtype=np.int32) - 1
-    cells = cell[new]
+    cell = row[new].astype(np.int64) * m + column[new]
     small = np.int32 if layout.n_components * m * m < 2**31 else np.int64
-    index = np.int32
     return SparseCoupling(
-        values,
-        level.astype(index),
-        slot.astype(index),
-        left.astype(index),
-        right.astype(index),
-        target,
-        cells.astype(small),
+        values, level, slot, left, right, target, cell.astype(small)
     )
 
 
-def _order_by(row: Ints, column: Ints) -> Ints:
+def _order_by(row: NDArray[np.int32], column: NDArray[np.int32]) -> NDArray[np.intp]:
     """Stable order by row, then column; numbers below 2^16 are sorted by radix."""
-    narrow = np.uint16 if max(row.max(), column.max()) < 2**16 else np.int64
+    narrow = np.uint16 if max(row.max(), column.max()) < 2**16 else np.int32
     by_column = np.argsort(column.astype(narrow), kind="stable")
     by_row = np.argsort(row.astype(narrow)[by_column], kind="stable")
-    order: Ints = by_column[by_row]
+    order: NDArray[np.intp] = by_column[by_row]
     return order
 
 
-def _pairs_within(counts: Ints) -> tuple[Ints, Ints]:
+def _pairs_within(counts: Ints) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """All pairs left <= right of consecutive entries that share a level."""
-    start = np.repeat(np.cumsum(counts) - counts, counts)
-    size = np.repeat(counts, counts)
-    entry = np.arange(len(start))
-    n_right = start + size - entry
-    left = np.repeat(entry, n_right)
-    offset = np.arange(len(left)) - np.repeat(np.cumsum(n_right) - n_right, n_right)
-    return left, left + offset
+    stop = np.repeat(np.cumsum(counts), counts)
+    entry = np.arange(len(stop))
+    n_right = stop - entry
+    left = np.repeat(entry.astype(np.int32), n_right)
+    first = np.cumsum(n_right) - n_right
+    shift = np.repeat((entry - first).astype(np.int32), n_right)
+    return left, np.arange(len(left), dtype=np.int32) + shift
 
 
 def _projection(coupling: Coupling, c: int, m: int) -> Matrix:
@@ -341,9 +336,11 @@ def _projection(coupling: Coupling, c: int, m: int) -> Matrix:
         return (flat.T @ flat)[None]
     left, right = np.asarray(coupling.left), np.asarray(coupling.right)
     products = np.einsum("qk,qk->q", values[left], values[right])
-    cells = np.asarray(coupling.cell)[np.asarray(coupling.target)]
-    counts = np.bincount(cells, products, c * m * m)
-    upper = np.asarray(counts, dtype=np.float64).reshape(c, m, m)
+    upper = np.zeros(c * m * m)
+    upper[np.asarray(coupling.cell)] = np.bincount(
+        np.asarray(coupling.target), products
+    )
+    upper = upper.reshape(c, m, m)
     full = upper + np.swapaxes(upper, 1, 2)
     i = np.arange(m)
     full[:, i, i] *= 0.5

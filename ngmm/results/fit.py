@@ -123,7 +123,8 @@ class MixedModelFit:
     @property
     def fixef(self) -> pd.Series:
         """Estimates of the fixed effects, beta."""
-        return pd.Series(self.estimate.beta, index=self._names, name="estimate")
+        beta = self.estimate.beta.copy()
+        return pd.Series(beta, index=self._names, name="estimate")
 
     @property
     def bse(self) -> pd.Series:
@@ -237,7 +238,8 @@ class MixedModelFit:
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the estimates of the fixed effects."""
-        return pd.DataFrame(self._vcov, index=self._names, columns=self._names)
+        vcov = self._vcov.copy()
+        return pd.DataFrame(vcov, index=self._names, columns=self._names)
 
     def coef_table(self, level: float = 0.95) -> Table:
         """Fixed effects: estimate, standard error, test, p-value, interval.
@@ -524,7 +526,8 @@ class MixedModelFit:
         ----------
         y
             A value for each row used (`nobs` of them), on the scale of the model's
-            response: after a transformation such as ``log(y)``.
+            response: after a transformation such as ``log(y)``. `update` of the result
+            goes back to the response in the data.
 
         Raises
         ------

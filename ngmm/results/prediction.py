@@ -185,7 +185,7 @@ def term_frame(
         if term is not None and term.group in ask.groups:
             out[term.label] = _term_effect(term, b) + sampled.get(i, 0.0)
     if rows.offset.any():
-        out["offset"] = rows.offset
+        out["(offset)" if "offset" in out else "offset"] = rows.offset
     return pd.DataFrame(out, index=rows.index)
 
 

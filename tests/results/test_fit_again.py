@@ -153,7 +153,9 @@ def test_update_keeps_a_column_of_weights() -> None:
 def test_update_sees_the_data_as_they_were() -> None:
     data = load("sleepstudy")
     fit = ngmm.fit(SLEEP, data)
-    data["Reaction"] = 0.0
+    data.loc[:, "Reaction"] = 0.0
+    assert_same_fit(fit.update(), fit)
+    data["Days"] = 0.0
     assert_same_fit(fit.update(), fit)
 
 

@@ -214,6 +214,8 @@ def test_tables_are_copies() -> None:
         frame[frame.columns[0]] = "changed"
         assert not (table.frame == "changed").to_numpy().any()
         assert table._repr_html_().startswith("<")
-    vcov = fit.vcov()
-    vcov.iloc[0, 0] = 0
+    vcov, fixef = fit.vcov(), fit.fixef
+    vcov.iloc[:, :] = 0.0
+    fixef.iloc[:] = 0.0
     assert (fit.bse > 0).all()
+    assert (fit.fixef > 0).all()

@@ -104,6 +104,15 @@ def test_terms_of_the_rows_of_the_fit() -> None:
     np.testing.assert_allclose(terms["f"], two[fit.design.index], rtol=1e-15)
 
 
+def test_a_column_called_offset_is_not_the_offset() -> None:
+    data = panel().dropna().rename(columns={"z": "offset"})
+    fit = ngmm.fit("y ~ offset + offset(o) + (1 | g)", data)
+    terms = fit.predict(kind="terms")
+    assert isinstance(terms, pd.DataFrame)
+    assert terms.columns.tolist() == ["Intercept", "offset", "(1 | g)", "(offset)"]
+    np.testing.assert_allclose(terms.sum(axis=1), fit.predict(), rtol=1e-12)
+
+
 def test_a_subset_of_the_factors() -> None:
     fit = fitted("rich")
     used = panel().loc[fit.design.index]
