@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ngmm import families
-from ngmm.design import Design, build_design, check_identifiable
+from ngmm.design import (
+    Design,
+    build_design,
+    check_identifiable,
+    check_magnitudes,
+)
 from ngmm.errors import (
     ConvergenceWarning,
     DataError,
@@ -26,7 +31,6 @@ from ngmm.formula import ModelFormula, parse
 from ngmm.model import Model
 from ngmm.results import MixedModelFit
 from ngmm.results.call import Call
-from ngmm.results.magnitudes import check_magnitudes
 from ngmm.results.simulation import check_seed
 
 DF_METHODS = ("auto", "satterthwaite", "none", "kenward-roger")

@@ -509,7 +509,18 @@ def test_swapped_arguments(formula: Any) -> None:
         ngmm.fit(formula, GOOD)
 
 
-@pytest.mark.parametrize("max_steps", [0, -3, 2.0, "10", None])
+def test_one_effect_in_two_terms_of_a_factor() -> None:
+    formula = "Reaction ~ Days + (1 | Subject) + (1 + Days | Subject)"
+    told = (
+        r"^'Intercept' varies between the levels of 'Subject' in both \(1 \| Subject\) "
+        r"and \(1 \+ Days \| Subject\): their variances cannot be told apart; "
+        r"write 0 \+ in one of them$"
+    )
+    with pytest.raises(DesignError, match=told):
+        ngmm.fit(formula, ngmm.datasets.load("sleepstudy"))
+
+
+@pytest.mark.parametrize("max_steps", [0, -3, 2.0, "10", None, True])
 def test_steps_of_the_estimator(max_steps: Any) -> None:
     with pytest.raises(OptionError, match=r"^max_steps must be a positive whole numb"):
         ngmm.Newton(max_steps=max_steps)

@@ -29,7 +29,12 @@ def names() -> dict[str, Any]:
 
 def test_summary_is_the_one_shown(names: dict[str, Any]) -> None:
     fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", names["data"])
-    assert blocks("text")[0].rstrip() == str(fit.summary()).rstrip()
+    # Rounding may cost or save a step on another machine.
+    shown, found = (
+        re.sub(r"in \d+ Newton", "in some Newton", text).rstrip()
+        for text in (blocks("text")[0], str(fit.summary()))
+    )
+    assert shown == found
 
 
 def test_error_is_the_one_shown(names: dict[str, Any]) -> None:

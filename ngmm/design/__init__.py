@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ngmm.design.build import build_design
 from ngmm.design.checks import check_identifiable
+from ngmm.design.magnitudes import check_magnitudes
 from ngmm.design.records import Design, NewDesign, RandomDesign
 from ngmm.design.spec import DesignSpec
 
@@ -20,4 +21,5 @@ __all__ = [
     "RandomDesign",
     "build_design",
     "check_identifiable",
+    "check_magnitudes",
 ]

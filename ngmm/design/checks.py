@@ -62,10 +62,11 @@ def check_identifiable(design: Design) -> None:
     Raises
     ------
     DesignError
-        If a grouping factor has as many levels as there are rows, or a term as many
-        random effects as there are rows.
+        If a grouping factor has as many levels as there are rows, a term as many
+        random effects as there are rows, or two terms the same effect.
     """
     n = design.n_rows
+    _check_repeated(design)
     for term in design.random:
         if term.n_levels >= n:
             raise DesignError(
@@ -85,6 +86,24 @@ def check_identifiable(design: Design) -> None:
                 "the variances of the random effects and the residual variance are "
                 f"probably unidentifiable. Remove columns, e.g. (1 | {term.group})"
             )
+
+
+def _check_repeated(design: Design) -> None:
+    seen: dict[tuple[str, str], RandomDesign] = {}
+    for term in design.random:
+        for name in term.names:
+            earlier = seen.setdefault((term.group, name), term)
+            if earlier is not term:
+                remedy = (
+                    "write 0 + in one of them"
+                    if name == "Intercept"
+                    else "remove it from one"
+                )
+                raise DesignError(
+                    f"'{name}' varies between the levels of '{term.group}' in both "
+                    f"{earlier.label} and {term.label}: their variances cannot be told "
+                    f"apart; {remedy}"
+                )
 
 
 def check_bar_direction(

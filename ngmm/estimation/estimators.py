@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Protocol, TypeVar
 
 from numpy.typing import ArrayLike
@@ -44,7 +45,8 @@ class Newton:
 
     def __post_init__(self) -> None:
         """Check the number of steps."""
-        if not isinstance(self.max_steps, int) or self.max_steps < 1:
+        whole = isinstance(self.max_steps, Integral)
+        if not whole or isinstance(self.max_steps, bool) or self.max_steps < 1:
             raise OptionError(
                 f"max_steps must be a positive whole number, got {self.max_steps!r}"
             )

@@ -81,6 +81,7 @@ def minimise(
     evaluate: Callable[[Array], tuple[Evaluation, object]],
     x0: Array,
     *,
+    retract: Callable[[Array, Array], Array] = lambda x, p: x + p,
     polish: Callable[[Array], Array] = lambda x: x,
     radius: float = 1.0,
     max_steps: int | Array = 100,
@@ -93,6 +94,9 @@ def minimise(
         x -> (value, gradient and Hessian; anything to keep at the best point).
     x0
         Starting point (d,).
+    retract
+        (x, p) -> next trial point, x + p up to terms of second order in p; a curved
+        path where the objective is closer to quadratic in other coordinates.
     polish
         Applied to the converged point; the result is kept if the objective does not
         rise beyond rounding. Used to set vanishing variances to exactly zero.
@@ -130,7 +134,7 @@ def minimise(
         return s.best.status == int(Status.RUNNING)
 
     def step(s: _State) -> _State:
-        return _step(s, evaluate, polish, max_steps)
+        return _step(s, evaluate, retract, polish, max_steps)
 
     return lax.while_loop(running, step, state).best
 
@@ -138,6 +142,7 @@ def minimise(
 def _step(
     s: _State,
     evaluate: Callable[[Array], tuple[Evaluation, object]],
+    retract: Callable[[Array, Array], Array],
     polish: Callable[[Array], Array],
     max_steps: int | Array,
 ) -> _State:
@@ -200,8 +205,7 @@ def _step(
         int(Status.RUNNING),
     )
     best = best._replace(gain=gain, status=status)
-    trial = best.x + p
-    trial = jnp.where(converged, polish(trial), trial)
+    trial = jnp.where(converged, polish(best.x + p), retract(best.x, p))
     return _State(best, trial, predicted, radius, converged)
 
 

@@ -107,8 +107,12 @@ class Posterior:
         """T_l = Lambda (I + Lambda' K Lambda)^-1 Lambda' of the first factor."""
         lam = self.factors[0]
         half = np.swapaxes(np.asarray(self.problem.system.g), 1, 2) @ lam
-        a = np.eye(lam.shape[0]) + np.swapaxes(half, 1, 2) @ half
-        return lam @ np.linalg.inv(a) @ lam.T
+        values, vectors = np.linalg.eigh(
+            np.eye(lam.shape[0]) + np.swapaxes(half, 1, 2) @ half
+        )
+        # No eigenvalue is below one except by rounding.
+        root = lam @ vectors / np.sqrt(np.maximum(values, 1.0))[:, None, :]
+        return root @ np.swapaxes(root, 1, 2)
 
     @cached_property
     def _first_covariance(self) -> NDArray[np.float64]:

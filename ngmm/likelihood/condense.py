@@ -303,9 +303,7 @@ def _coupling(
     target = np.cumsum(new, dtype=np.int32) - 1
     cell = row[new].astype(np.int64) * m + column[new]
     small = np.int32 if layout.n_components * m * m < 2**31 else np.int64
-    return SparseCoupling(
-        values, level, slot, left, right, target, cell.astype(small)
-    )
+    return SparseCoupling(values, level, slot, left, right, target, cell.astype(small))
 
 
 def _order_by(row: NDArray[np.int32], column: NDArray[np.int32]) -> NDArray[np.intp]:

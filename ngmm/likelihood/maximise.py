@@ -39,6 +39,22 @@ def _vanish(theta: Array, layout: Layout) -> Array:
     return jnp.concatenate(parts)
 
 
+def _retract(theta: Array, step: Array, layout: Layout) -> Array:
+    """Follow a Newton step in log coordinates for variances away from zero.
+
+    The objective is closer to quadratic in log theta_ii than in theta_ii: a Newton step
+    p in theta is p / (theta - p) in log theta. Steps that head for zero, or that more
+    than double theta, are taken as they are.
+    """
+    diagonal = jnp.concatenate(
+        [jnp.asarray(np.array(p.rows) == np.array(p.cols)) for p in layout.patterns]
+    )
+    share = step / jnp.where(theta == 0.0, 1.0, theta)
+    curved = diagonal & (theta != 0.0) & (share > -0.75) & (share < 0.5)
+    share = jnp.where(curved, share, 0.0)
+    return jnp.where(curved, theta * jnp.exp(share / (1.0 - share)), theta + step)
+
+
 def _maximise(
     theta: Array, system: System, max_steps: Array, *, layout: Layout
 ) -> NewtonResult:
@@ -47,7 +63,11 @@ def _maximise(
         return Evaluation(p.value, p.gradient, p.hessian), p
 
     return minimise(
-        evaluate, theta, polish=lambda x: _vanish(x, layout), max_steps=max_steps
+        evaluate,
+        theta,
+        retract=lambda x, p: _retract(x, p, layout),
+        polish=lambda x: _vanish(x, layout),
+        max_steps=max_steps,
     )
 
 

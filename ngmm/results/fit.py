@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ngmm.design import Design, DesignSpec
+from ngmm.design import Design, DesignSpec, check_magnitudes
 from ngmm.errors import DataError, OptionError, did_you_mean
 from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
@@ -33,7 +33,6 @@ from ngmm.results.coefficients import (
 )
 from ngmm.results.document import Document
 from ngmm.results.intervals import check_method, wald_frame
-from ngmm.results.magnitudes import check_magnitudes
 from ngmm.results.random_effects import (
     coefficient_frames,
     mode_frames,

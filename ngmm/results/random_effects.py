@@ -51,24 +51,13 @@ def mode_frames(
             else None
         )
         for i, name in enumerate(term.names):
-            key = _unused(name, columns)
-            columns[key] = b[:, i]
+            columns[name] = b[:, i]
             if variance is not None:
-                spread[f"{key}_sd"] = sigma * np.sqrt(variance[:, i])
+                spread[f"{name}_sd"] = sigma * np.sqrt(variance[:, i])
     return {
         group: pd.DataFrame({**columns, **sds[group]}, index=levels[group])
         for group, columns in values.items()
     }
-
-
-def _unused(name: str, taken: dict[str, np.ndarray]) -> str:
-    """The name, numbered when two terms of a factor share it."""
-    if name not in taken:
-        return name
-    number = 1
-    while f"{name}.{number}" in taken:
-        number += 1
-    return f"{name}.{number}"
 
 
 def coefficient_frames(

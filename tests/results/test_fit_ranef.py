@@ -9,7 +9,7 @@ import pytest
 import ngmm
 from ngmm.results import MixedModelFit
 from tests.results.dense import solve
-from tests.results.examples import NAMES, fitted, load, panel
+from tests.results.examples import NAMES, fitted, panel
 
 
 @pytest.fixture(params=NAMES)
@@ -100,19 +100,6 @@ def test_an_effect_that_is_not_fixed_varies_about_zero() -> None:
 def test_modes_of_a_zero_variance_are_zero() -> None:
     frame = fitted("zero").ranef(cond_sd=True)["g"]
     assert (frame.to_numpy() == 0).all()
-
-
-def test_columns_with_one_name_in_two_terms_are_numbered() -> None:
-    formula = "Reaction ~ Days + (1 | Subject) + (1 + Days | Subject)"
-    fit = ngmm.fit(formula, load("sleepstudy"))
-    modes = fit.ranef()["Subject"]
-    assert modes.columns.tolist() == ["Intercept", "Intercept.1", "Days"]
-    # Two intercepts add up to one: the model is that of (1 + Days | Subject).
-    both = modes["Intercept"] + modes["Intercept.1"]
-    expected = fitted("slope").ranef()["Subject"]["Intercept"]
-    # The likelihood is flat in how they share the variance, not in the sum.
-    np.testing.assert_allclose(both, expected, rtol=1e-4)
-    assert fit.loglik == pytest.approx(fitted("slope").loglik, abs=1e-6)
 
 
 def test_integer_text_and_categorical_labels_are_kept() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.design import Design
+from ngmm.design.records import Design
 from ngmm.errors import DataError
 
 # Variances are squared ratios of two columns, so the fourth power must be finite.
