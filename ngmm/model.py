@@ -14,7 +14,8 @@ from ngmm.errors import NotSupportedError, OptionError
 from ngmm.estimation.newton import NewtonResult
 from ngmm.estimation.status import Status
 from ngmm.families import Family, gaussian
-from ngmm.likelihood.gaussian import Elimination, Profile
+from ngmm.likelihood.elimination import Elimination
+from ngmm.likelihood.gaussian import Profile
 from ngmm.likelihood.maximise import eliminate_at, maximise, profile_at, to_numpy
 from ngmm.likelihood.problem import GaussianProblem, prepare
 from ngmm.likelihood.start import starting_theta

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from ngmm.covariance import factor_numpy
 from ngmm.inference.information import residual_direction
 from ngmm.likelihood.coupling import FullCoupling, SparseCoupling
-from ngmm.likelihood.gaussian import Elimination, Profile
+from ngmm.likelihood.elimination import Elimination
+from ngmm.likelihood.gaussian import Profile
 from ngmm.likelihood.problem import GaussianProblem
 
 Vector = NDArray[np.float64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ngmm.covariance import Pattern
 from ngmm.errors import NotSupportedError
 from ngmm.likelihood.coupling import Coupling, FullCoupling, SparseCoupling
-from ngmm.likelihood.gaussian import System
+from ngmm.likelihood.elimination import System
 from ngmm.likelihood.layout import DenseFactor, Layout
 from ngmm.likelihood.standardise import GroupedColumns, Matrix, Standardised
 
@@ -293,9 +293,9 @@ def _coupling(
         full[level, :, slot] = values
         return FullCoupling(full)
     # 32-bit integers throughout: there are millions of pairs.
-    level, slot = level.astype(np.int32), slot.astype(np.int32)
+    short = slot.astype(np.int32)
     left, right = _pairs_within(counts)
-    row, column = slot[left], (slot % m)[right]
+    row, column = short[left], (short % m)[right]
     order = _order_by(row, column)
     left, right, row, column = left[order], right[order], row[order], column[order]
     new = np.ones(len(row), dtype=bool)
@@ -303,7 +303,15 @@ def _coupling(
     target = np.cumsum(new, dtype=np.int32) - 1
     cell = row[new].astype(np.int64) * m + column[new]
     small = np.int32 if layout.n_components * m * m < 2**31 else np.int64
-    return SparseCoupling(values, level, slot, left, right, target, cell.astype(small))
+    return SparseCoupling(
+        values=values,
+        level=level.astype(np.int32),
+        slot=short,
+        left=left,
+        right=right,
+        target=target,
+        cell=cell.astype(small),
+    )
 
 
 def _order_by(row: NDArray[np.int32], column: NDArray[np.int32]) -> NDArray[np.intp]:

@@ -33,7 +33,6 @@ profiled criterion; Lindstrom & Bates (1988), JASA 83, 1014-1022, for derivative
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -41,80 +40,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from ngmm import covariance, linalg
-from ngmm.likelihood.coupling import Coupling
+from ngmm.likelihood.curvature import log_det_curvature, low_rank_curvature
+from ngmm.likelihood.elimination import System, eliminate, factors
 from ngmm.likelihood.layout import Layout
 from ngmm.linalg import Values
-
-# Largest element of Lambda^-1 (columns at unit mean square) for which products may be
-# replaced by scalings: its square times 1e-16 is the relative error, 1e-10.
-MODERATE = 1e3
-
-
-class System(NamedTuple):
-    """Cross-products of the data: all the likelihood needs to know of the rows.
-
-    The tail T = [X y] has an orthonormal X and the least-squares residual of y, scaled
-    to unit mean square. Random-effect columns have unit mean square.
-
-    Attributes
-    ----------
-    n_rows
-        Number of rows n, as a float.
-    g
-        (l, k, k) with Z_l' Z_l = G G' for each level of the first factor.
-    rho
-        (l, k, p + 1) cross-products of an orthonormal basis of Z_l with the tail.
-    within
-        (p + 1, p + 1) cross-products of the tail, the first factor projected out.
-    coupling
-        Cross-products of that basis with the dense part; None without a dense part.
-    dense, dense_tail
-        (c, m, m) and (c, m, p + 1) cross-products of the dense part with itself and
-        with the tail, the first factor projected out.
-    """
-
-    n_rows: Values
-    g: Values
-    rho: Values
-    within: Values
-    coupling: Coupling | None
-    dense: Values
-    dense_tail: Values
-
-
-class Elimination(NamedTuple):
-    """Everything that V^-1 sandwiched between Z and [X y] gives at one theta.
-
-    Attributes
-    ----------
-    log_det
-        log|V|.
-    tail
-        (p + 1, p + 1) C = T' V^-1 T.
-    h
-        (l, k, k) Z_l' V_1^-1 Z_l of the first factor alone.
-    w_first, w_dense
-        Z' V^-1 T, for the first factor (l, k, p + 1) and the dense part (c, m, p + 1).
-    eta
-        Coupling that holds Z_1' V_1^-1 Z_d.
-    reach
-        (l, k, k) eta U eta': what the dense part takes from h.
-    b, u
-        (c, m, m) Z_d' V_1^-1 Z_d, and Lambda S^-1 Lambda'.
-    chol_first
-        (l, k, k) lower factors of M_l = I + G' Sigma G.
-    """
-
-    log_det: Values
-    tail: Values
-    h: Values
-    w_first: Values
-    w_dense: Values
-    eta: Coupling | None
-    reach: Values
-    b: Values
-    u: Values
-    chol_first: Values
 
 
 class Profile(NamedTuple):
@@ -136,107 +65,6 @@ class Profile(NamedTuple):
     rss: Values
     tail: Values
     tail_gradient: Values
-
-
-def factors(theta: Array, layout: Layout) -> list[Array]:
-    """Lambda of every factor, the first one leading."""
-    return [
-        covariance.factor(theta[s], p)
-        for s, p in zip(layout.slices, layout.patterns, strict=True)
-    ]
-
-
-def _apply(blocks: Sequence[Array], x: Array, layout: Layout) -> Array:
-    """Block-diagonal (one block per dense factor, repeated over slots) times x."""
-    if layout.all_scalar:
-        return _diagonal(blocks, layout)[:, None] * x
-    parts = []
-    for d, block in zip(layout.dense, blocks, strict=True):
-        rows = x[:, d.start : d.stop].reshape(x.shape[0], d.n_slots, d.pattern.k, -1)
-        parts.append(
-            jnp.einsum("ij,csjw->csiw", block, rows).reshape(x.shape[0], -1, x.shape[2])
-        )
-    return jnp.concatenate(parts, 1)
-
-
-def _apply_right(x: Array, blocks: Sequence[Array], layout: Layout) -> Array:
-    """Product of x and the block-diagonal matrix; x has any leading dimensions."""
-    if layout.all_scalar:
-        return x * _diagonal(blocks, layout)
-    parts = []
-    for d, block in zip(layout.dense, blocks, strict=True):
-        columns = x[..., d.start : d.stop]
-        split = columns.reshape(*x.shape[:-1], d.n_slots, d.pattern.k)
-        parts.append((split @ block).reshape(columns.shape))
-    return jnp.concatenate(parts, -1)
-
-
-def _diagonal(blocks: Sequence[Array], layout: Layout) -> Array:
-    """The diagonal of a block-diagonal matrix whose blocks are all 1 x 1."""
-    return jnp.concatenate(
-        [
-            jnp.broadcast_to(block[0, 0], (d.n_slots,))
-            for d, block in zip(layout.dense, blocks, strict=True)
-        ]
-    )
-
-
-def _transpose(x: Array) -> Array:
-    return jnp.swapaxes(x, -1, -2)
-
-
-def eliminate(theta: Array, system: System, layout: Layout) -> Elimination:
-    """Integrate the random effects out at one theta."""
-    lam = factors(theta, layout)
-    half = _transpose(system.g) @ lam[0]
-    k = layout.first.k
-    chol = linalg.cholesky(jnp.eye(k) + half @ _transpose(half))
-    g = linalg.solve_lower(chol, _transpose(system.g))
-    rho = linalg.solve_lower(chol, system.rho)
-    log_det = linalg.log_det_from_cholesky(chol)
-    h = _transpose(g) @ g
-    w = _transpose(g) @ rho
-    flat = rho.reshape(-1, rho.shape[-1])
-    tail = system.within + flat.T @ flat
-    if not layout.dense:
-        empty = jnp.zeros((0, 0, 0), tail.dtype)
-        no_tail = jnp.zeros((0, 0, tail.shape[0]), tail.dtype)
-        return Elimination(
-            log_det=log_det,
-            tail=tail,
-            h=h,
-            w_first=w,
-            w_dense=no_tail,
-            eta=None,
-            reach=empty,
-            b=empty,
-            u=empty,
-            chol_first=chol,
-        )
-    assert system.coupling is not None
-    shape = (layout.n_components, layout.width)
-    whitened = system.coupling.whiten(chol)
-    b = system.dense + whitened.gram(None, shape)
-    f = system.dense_tail + whitened.gather(rho, shape)
-    lam_t = [_transpose(x) for x in lam[1:]]
-    inner = _apply(lam_t, _apply_right(b, lam[1:], layout), layout)
-    chol_s = linalg.cholesky(jnp.eye(layout.width) + inner)
-    s_inv = linalg.inverse_from_cholesky(chol_s)
-    u = _apply(lam[1:], _apply_right(s_inv, lam_t, layout), layout)
-    uf = u @ f
-    eta = whitened.lift(g)
-    return Elimination(
-        log_det=log_det + linalg.log_det_from_cholesky(chol_s),
-        tail=tail - jnp.einsum("cmw,cmv->wv", f, uf),
-        h=h,
-        w_first=w - eta.spread(uf, w.shape[0]),
-        w_dense=f - b @ uf,
-        eta=eta,
-        reach=eta.quadratic(u, h.shape[0]),
-        b=b,
-        u=u,
-        chol_first=chol,
-    )
 
 
 class _Tail(NamedTuple):
@@ -310,8 +138,8 @@ def profile(theta: Array, system: System, layout: Layout) -> Profile:
         for a, b in zip(lam, bases, strict=True)
     ]
 
-    cross, q_dense = _curvature_of_log_det(e, lam, d_sigma, layout)
-    low_rank = _low_rank_term(e, t.root, d_sigma, layout)
+    cross, q_dense = log_det_curvature(e, lam, d_sigma, layout)
+    low_rank = low_rank_curvature(e, t.root, d_sigma, layout)
 
     ws = [e.w_first] + [
         _per_slot(e.w_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
@@ -339,130 +167,3 @@ def profile(theta: Array, system: System, layout: Layout) -> Profile:
         tail=e.tail,
         tail_gradient=slope,
     )
-
-
-def _embed(blocks: Sequence[Array], x: Array, layout: Layout) -> Array:
-    """dSigma_a x for every theta a of the dense part: (n_theta_d, c, m, w)."""
-    out = []
-    for d, block in zip(layout.dense, blocks, strict=True):
-        rows = x[:, d.start : d.stop].reshape(x.shape[0], d.n_slots, d.pattern.k, -1)
-        part = jnp.einsum("aij,csjw->acsiw", block, rows)
-        part = part.reshape(block.shape[0], x.shape[0], -1, x.shape[2])
-        out.append(
-            jnp.pad(part, ((0, 0), (0, 0), (d.start, x.shape[1] - d.stop), (0, 0)))
-        )
-    return jnp.concatenate(out)
-
-
-def _curvature_of_log_det(
-    e: Elimination,
-    lam: Sequence[Array],
-    d_sigma: Sequence[Array],
-    layout: Layout,
-) -> tuple[Array, Array]:
-    """tr(Q dSigma_a Q dSigma_b), and Q of the dense part."""
-    first = d_sigma[0]
-    k = layout.first.k
-    h = e.h.reshape(-1, k * k)
-    if not layout.dense:
-        hh = (h.T @ h).reshape(k, k, k, k)
-        return _contract(hh, first, first), e.b
-    assert e.eta is not None
-    shape = (layout.n_components, layout.width)
-    hh = (h.T @ (h - 2.0 * e.reach.reshape(-1, k * k))).reshape(k, k, k, k)
-    wa = jnp.stack([e.eta.gram(d, shape) for d in first])
-    wu = wa @ e.u
-    top = _contract(hh, first, first) + jnp.einsum("acij,bcji->ab", wu, wu)
-    q, shrink, j = _shrink_dense(e, wa, wu, lam, layout)
-    side = jnp.stack([_side(shrink, x, d_sigma[1:], layout) for x in j])
-    corner = _corner(q, d_sigma[1:], layout)
-    return jnp.block([[top, side], [side.T, corner]]), q
-
-
-def _side(shrink: Array, j: Array, d_sigma: Sequence[Array], layout: Layout) -> Array:
-    """tr((I - B U) J dSigma_b) for every theta b of the dense part."""
-    out = []
-    for d, block in zip(layout.dense, d_sigma, strict=True):
-        k = d.pattern.k
-        left = shrink[:, :, d.start : d.stop].reshape(-1, k)
-        right = j[:, :, d.start : d.stop].reshape(-1, k)
-        gram = (left * right).sum(0)[None] if k == 1 else left.T @ right
-        out.append(jnp.einsum("ij,aji->a", gram, block))
-    return jnp.concatenate(out)
-
-
-def _corner(q: Array, d_sigma: Sequence[Array], layout: Layout) -> Array:
-    """tr(Q dSigma_a Q dSigma_b) for all theta a, b of the dense part."""
-    rows = []
-    for d, left in zip(layout.dense, d_sigma, strict=True):
-        row = []
-        for e, right in zip(layout.dense, d_sigma, strict=True):
-            ki, kj = d.pattern.k, e.pattern.k
-            block = q[:, d.start : d.stop, e.start : e.stop]
-            if ki == kj == 1:
-                gram = (block * block).sum().reshape(1, 1, 1, 1)
-            else:
-                parts = block.reshape(q.shape[0], d.n_slots, ki, e.n_slots, kj)
-                flat = jnp.einsum("csitj->cstij", parts).reshape(-1, ki * kj)
-                gram = (flat.T @ flat).reshape(ki, kj, ki, kj)
-            row.append(jnp.einsum("imjn,aij,bmn->ab", gram, left, right))
-        rows.append(row)
-    return jnp.block(rows)
-
-
-def _shrink_dense(
-    e: Elimination, wa: Array, wu: Array, lam: Sequence[Array], layout: Layout
-) -> tuple[Array, Array, Array]:
-    """Q = B (I - U B), I - U B, and W_a (I - U B) for every a.
-
-    With an invertible Sigma of the dense part, I - U B = U Sigma^-1 and Q = Sigma^-1 -
-    Sigma^-1 U Sigma^-1: three products of m x m matrices less. The digits lost are
-    those of Sigma^-1, so that way is taken only while its elements are moderate.
-    """
-    inverse = [
-        linalg.solve_lower(x, jnp.eye(x.shape[0], dtype=x.dtype)) for x in lam[1:]
-    ]
-    largest = jnp.stack([jnp.abs(x).max() for x in inverse]).max()
-    precision = [_transpose(x) @ x for x in inverse]
-
-    def by_scaling() -> tuple[Array, Array, Array]:
-        shrink = _apply_right(e.u, precision, layout)
-        q = _apply(precision, jnp.eye(layout.width) - shrink, layout)
-        return q, shrink, _apply_right(wu, precision, layout)
-
-    def by_product() -> tuple[Array, Array, Array]:
-        ub = e.u @ e.b
-        return e.b - e.b @ ub, jnp.eye(layout.width) - ub, wa - wu @ e.b
-
-    return jax.lax.cond(largest < MODERATE, by_scaling, by_product)
-
-
-def _contract(gram: Array, left: Array, right: Array) -> Array:
-    """Sum of A_ij a_jm B_mn b_ni with gram[i, j, m, n] = sum of A_ij B_mn."""
-    return jnp.einsum("ijmn,ajm,bni->ab", gram, left, right)
-
-
-def _low_rank_term(
-    e: Elimination, root: Array, d_sigma: Sequence[Array], layout: Layout
-) -> Array:
-    """tr(P dSigma_a Q dSigma_b) with P = w w', w = W root: inner products of h_a."""
-    first = d_sigma[0]
-    k = layout.first.k
-    w = e.w_first @ root
-    ww = jnp.einsum("lir,ljr->lij", w, w).reshape(-1, k * k)
-    gram = (e.h.reshape(-1, k * k).T @ ww).reshape(k, k, k, k)
-    top = _contract(gram, first, first)
-    if not layout.dense:
-        return 0.5 * (top + top.T)
-    assert e.eta is not None
-    shape = (layout.n_components, layout.width)
-    from_first = jnp.stack(
-        [e.eta.gather(jnp.einsum("ij,ljr->lir", d, w), shape) for d in first]
-    )
-    h_dense = _embed(d_sigma[1:], e.w_dense @ root, layout)
-    from_dense = e.b @ h_dense
-    side = jnp.einsum("acmr,bcmr->ab", from_first, h_dense)
-    corner = jnp.einsum("acmr,bcmr->ab", h_dense, from_dense)
-    direct = jnp.block([[0.5 * (top + top.T), side], [side.T, corner]])
-    reach = jnp.concatenate([from_first, from_dense])
-    return direct - jnp.einsum("acmr,bcmr->ab", reach, e.u @ reach)

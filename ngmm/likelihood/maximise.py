@@ -11,13 +11,8 @@ from jax import Array
 
 from ngmm.compilation import Compiled
 from ngmm.estimation.newton import Evaluation, NewtonResult, minimise
-from ngmm.likelihood.gaussian import (
-    Elimination,
-    Profile,
-    System,
-    eliminate,
-    profile,
-)
+from ngmm.likelihood.elimination import Elimination, System, eliminate
+from ngmm.likelihood.gaussian import Profile, profile
 from ngmm.likelihood.layout import Layout
 
 R = TypeVar("R")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ngmm.covariance import pattern
 from ngmm.likelihood.condense import condense, elimination_order
-from ngmm.likelihood.gaussian import System
+from ngmm.likelihood.elimination import System
 from ngmm.likelihood.layout import Layout
 from ngmm.likelihood.standardise import (
     GroupedColumns,

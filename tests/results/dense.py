@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ngmm.design import RandomDesign
@@ -37,7 +36,7 @@ def term_covariances(fit: MixedModelFit) -> list[Matrix]:
             for i in range(k):
                 for j in range(i):
                     r = rows.pop(0)["corr"]
-                    correlation[i, j] = correlation[j, i] = 0 if pd.isna(r) else r
+                    correlation[i, j] = correlation[j, i] = np.nan_to_num(r)
         out.append(correlation * np.outer(sd, sd))
     assert not rows
     return out

@@ -258,7 +258,7 @@ def test_rows_of_one_new_level_share_its_draw() -> None:
     days = [0.0, 1.0, 4.0]
     new = {"Days": days * 2, "Subject": ["u"] * 3 + ["v"] * 3}
     effect = fit.predict(new, new_levels="sample") - fit.predict(new, re="none")
-    u, v = effect[:3].to_numpy(), effect[3:].to_numpy()
+    u, v = np.split(np.asarray(effect), 2)
     for line in (u, v):
         # A line in days: intercept and slope of the level.
         assert line[2] == pytest.approx(line[0] + 4 * (line[1] - line[0]))
