@@ -17,7 +17,6 @@ __all__ = [
     "DataError",
     "DesignError",
     "FormulaError",
-    "MissingDataWarning",
     "NewDataError",
     "NgmmError",
     "NgmmWarning",
@@ -112,10 +111,6 @@ class ConvergenceWarning(NgmmWarning):
 
 class RankDeficiencyWarning(NgmmWarning):
     """Columns of the fixed effects were dropped as copies of other columns."""
-
-
-class MissingDataWarning(NgmmWarning):
-    """Rows were left out because a value is missing."""
 
 
 def did_you_mean(name: object, candidates: Iterable[object]) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 import ngmm
 from ngmm.__main__ import main
-from ngmm.errors import MissingDataWarning
+from ngmm.errors import RankDeficiencyWarning
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 
@@ -121,12 +121,12 @@ def test_warnings_are_lines_of_the_error_stream(
     fit = ngmm.fit
 
     def warn(*args: Any, **kwargs: Any) -> ngmm.MixedModelFit:
-        warnings.warn("three rows left out", MissingDataWarning, stacklevel=2)
+        warnings.warn("dropped x2", RankDeficiencyWarning, stacklevel=2)
         return fit(*args, **kwargs)
 
     monkeypatch.setattr(ngmm, "fit", warn)
     assert main(["fit", FORMULA, str(csv)]) == 0
-    assert capsys.readouterr().err == "ngmm: warning: three rows left out\n"
+    assert capsys.readouterr().err == "ngmm: warning: dropped x2\n"
 
 
 def test_demo(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,6 @@ def test_errors_are_caught_as_ours_and_as_builtins(
     [
         errors.ConvergenceWarning,
         errors.RankDeficiencyWarning,
-        errors.MissingDataWarning,
     ],
 )
 def test_warnings_share_a_base(warning: type[Warning]) -> None:

@@ -20,6 +20,8 @@ Ints = NDArray[np.int64]
 # One (m, m) matrix of the dense part, and about eight more like it while derivatives
 # are formed, must fit in memory: 12,000 columns are 1.2 GB each.
 MAX_DENSE_CELLS = 150_000_000
+# Forty bytes each while the dense part is collected.
+MAX_PAIRS = 100_000_000
 # Seconds of a multiply-add in a matrix product, and of one pair in a segment sum,
 # as a ratio: measured 60 to 200 on x86 with two cores.
 PAIR_COST = 100
@@ -287,11 +289,18 @@ def _coupling(
     m, k = layout.width, layout.first.k
     counts = np.bincount(level, minlength=n_levels)
     n_pairs = int((counts * (counts + 1) // 2).sum())
-    full_cost = int(n_levels) * m * m
-    if layout.n_components == 1 and full_cost < PAIR_COST * n_pairs:
+    full_cost, full_cells = int(n_levels) * m * m, int(n_levels) * k * m
+    prefers_full = full_cost < PAIR_COST * n_pairs or n_pairs > MAX_PAIRS
+    if layout.n_components == 1 and full_cells <= MAX_DENSE_CELLS and prefers_full:
         full = np.zeros((n_levels, k, m))
         full[level, :, slot] = values
         return FullCoupling(full)
+    if n_pairs > MAX_PAIRS:
+        raise NotSupportedError(
+            f"the levels of the largest grouping factor meet {n_pairs:,} pairs of "
+            f"levels of the others, which needs {4e-8 * n_pairs:.0f} GB; up to {MAX_PAIRS:,} "
+            "are supported. Remove a term, or merge rare levels"
+        )
     # 32-bit integers throughout: there are millions of pairs.
     short = slot.astype(np.int32)
     left, right = _pairs_within(counts)

@@ -68,8 +68,6 @@ class Elimination(NamedTuple):
         (l, k, k) eta U eta': what the dense part takes from h.
     b, u
         (c, m, m) Z_d' V_1^-1 Z_d, and Lambda S^-1 Lambda'.
-    chol_first
-        (l, k, k) lower factors of M_l = I + G' Sigma G.
     """
 
     log_det: Values
@@ -81,7 +79,6 @@ class Elimination(NamedTuple):
     reach: Values
     b: Values
     u: Values
-    chol_first: Values
 
 
 def factors(theta: Array, layout: Layout) -> list[Array]:
@@ -118,7 +115,6 @@ def eliminate(theta: Array, system: System, layout: Layout) -> Elimination:
             reach=empty,
             b=empty,
             u=empty,
-            chol_first=chol,
         )
     assert system.coupling is not None
     shape = (layout.n_components, layout.width)
@@ -142,5 +138,4 @@ def eliminate(theta: Array, system: System, layout: Layout) -> Elimination:
         reach=eta.quadratic(u, h.shape[0]),
         b=b,
         u=u,
-        chol_first=chol,
     )

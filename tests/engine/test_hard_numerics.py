@@ -12,6 +12,7 @@ from ngmm.design import Design
 from ngmm.errors import ConvergenceWarning, DataError, NotSupportedError, OptionError
 from ngmm.estimation.status import Status
 from ngmm.likelihood import condense
+from ngmm.likelihood.coupling import FullCoupling
 from ngmm.model import Model
 from tests.engine.dense import LONG
 from tests.engine.structures import STRUCTURES, build, frame
@@ -128,6 +129,23 @@ def test_a_dense_part_beyond_memory_is_refused_before_it_is_formed(
     with pytest.raises(NotSupportedError, match="have 6 random effects") as error:
         build("crossed, full")
     assert "6 x 6" in str(error.value)
+
+
+def test_too_many_pairs_of_levels_take_the_full_array_or_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theta = STRUCTURES["crossed, sparse"].theta
+    expected = build("crossed, sparse").loglik(theta)
+    monkeypatch.setattr(condense, "MAX_PAIRS", 10)
+    full = build("crossed, sparse")
+    assert isinstance(full.problem.system.coupling, FullCoupling)
+    # Two orders of summation.
+    assert full.loglik(theta) == pytest.approx(expected, rel=1e-13)
+    layout = full.problem.layout
+    # Room for the dense matrix, not for the array of first levels by dense effects.
+    monkeypatch.setattr(condense, "MAX_DENSE_CELLS", layout.width**2)
+    with pytest.raises(NotSupportedError, match="pairs of levels of the others"):
+        build("crossed, sparse")
 
 
 def test_arguments_of_loglik() -> None:
