@@ -298,7 +298,8 @@ def _coupling(
     if n_pairs > MAX_PAIRS:
         raise NotSupportedError(
             f"the levels of the largest grouping factor meet {n_pairs:,} pairs of "
-            f"levels of the others, which needs {4e-8 * n_pairs:.0f} GB; up to {MAX_PAIRS:,} "
+            f"levels of the others, which needs {4e-8 * n_pairs:.0f} GB; up to "
+            f"{MAX_PAIRS:,} pairs "
             "are supported. Remove a term, or merge rare levels"
         )
     # 32-bit integers throughout: there are millions of pairs.
