@@ -19,7 +19,7 @@ from ngmm.design.matrix import MatrixSpec, check_finite
 from ngmm.design.missing import refuse_missing
 from ngmm.design.random_terms import RandomSpec
 from ngmm.design.rank import select_columns
-from ngmm.design.records import NewDesign, RandomDesign
+from ngmm.design.records import NewDesign
 from ngmm.errors import DataError, NewDataError, OptionError, did_you_mean
 from ngmm.formula import ModelFormula, columns_of
 
@@ -66,6 +66,7 @@ class DesignSpec:
         newdata: Any,
         *,
         random: bool | Collection[str] = True,
+        levels: bool = True,
         argument: str = "newdata",
     ) -> NewDesign:
         """Return the matrices for new data, with the columns of the training design.
@@ -79,6 +80,9 @@ class DesignSpec:
         random
             Whether to build the random-effects terms, or the names of the grouping
             factors whose terms to build.
+        levels
+            Whether to look up the level of each row. Without it the columns of the
+            grouping factors are not needed and every code is -1.
         argument
             What messages call the data.
 
@@ -114,7 +118,7 @@ class DesignSpec:
                 "for new data are not known; fit it with offset= a column name"
             )
         needed = self._needed(chosen)
-        groups = [name for spec in chosen for name in spec.grouping.columns]
+        groups = [n for spec in chosen if levels for n in spec.grouping.columns]
         extra = [] if self.offset_column is None else [self.offset_column]
         frame = read_frame(
             newdata, [*needed, *extra, *groups], argument=argument, error=NewDataError
@@ -124,13 +128,20 @@ class DesignSpec:
         columns = read_new_columns(frame, specs, argument)
         X = self.fixed.build(columns, frame.n_rows)
         check_finite(X, self.fixed.names, frame.index, NewDataError)
-        terms, unseen, positions = _new_random(chosen, columns, frame)
+        codes = _new_codes(chosen, frame, levels)
+        unseen = {
+            spec.grouping.name: spec.grouping.unseen(frame, codes[spec.grouping.name])
+            for spec in chosen
+            if levels and (codes[spec.grouping.name] < 0).any()
+        }
         return NewDesign(
             X=select_columns(X, self.kept),
             offset=self._offset(columns, frame),
-            random=terms,
-            unseen=unseen,
-            unseen_codes=positions,
+            random=tuple(
+                spec.build(columns, frame, codes[spec.grouping.name]) for spec in chosen
+            ),
+            unseen={name: counts for name, (counts, _) in unseen.items()},
+            unseen_codes={name: at for name, (_, at) in unseen.items()},
             index=frame.index,
         )
 
@@ -199,20 +210,15 @@ def offset_values(
     return total
 
 
-def _new_random(
-    chosen: tuple[RandomSpec, ...], columns: Mapping[str, Column], frame: Frame
-) -> tuple[tuple[RandomDesign, ...], dict[str, pd.Series], dict[str, NDArray[np.intp]]]:
-    """Return the random-effects terms for new data and the labels not seen before."""
-    # Terms on one factor share its codes.
+def _new_codes(
+    chosen: tuple[RandomSpec, ...], frame: Frame, levels: bool
+) -> dict[str, NDArray[np.int32]]:
+    """Return the level of each row for each grouping factor, -1 where not known."""
     codes: dict[str, NDArray[np.int32]] = {}
-    unseen: dict[str, pd.Series] = {}
-    positions: dict[str, NDArray[np.intp]] = {}
-    terms: list[RandomDesign] = []
     for spec in chosen:
         name = spec.grouping.name
-        if name not in codes:
+        if not levels:
+            codes[name] = np.full(frame.n_rows, -1, dtype=np.int32)
+        elif name not in codes:
             codes[name] = spec.grouping.codes(frame)
-            if (codes[name] < 0).any():
-                unseen[name], positions[name] = spec.grouping.unseen(frame, codes[name])
-        terms.append(spec.build(columns, frame, codes[name]))
-    return tuple(terms), unseen, positions
+    return codes

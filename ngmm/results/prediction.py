@@ -118,8 +118,10 @@ def training_rows(design: Design) -> Rows:
 def new_rows(design: Design, spec: DesignSpec, newdata: Any, ask: Request) -> Rows:
     """Rows of new data; unseen levels raise unless the request says what to do."""
     wanted = True if ask.integrate else sorted(ask.groups)
-    new: NewDesign = spec.apply(newdata, random=wanted or False)
-    if new.unseen and ask.new_levels == "error" and not ask.integrate:
+    new: NewDesign = spec.apply(
+        newdata, random=wanted or False, levels=not ask.integrate
+    )
+    if new.unseen and ask.new_levels == "error":
         raise NewDataError(_unseen_text(new.unseen))
     terms = iter(new.random)
     built = {t.group for t in new.random}

@@ -143,6 +143,9 @@ def test_marginal_interval_is_the_population_mean_and_all_variances() -> None:
     np.testing.assert_allclose(got["fit"], mean, rtol=1e-12)
     np.testing.assert_allclose(got["se"], np.sqrt(se2), rtol=1e-10)
     np.testing.assert_allclose(got["lower"], mean - half, rtol=1e-10)
+    # No level is looked up, so new data need not have the group.
+    without = fit.predict(new[["Days"]], re="marginal", interval="prediction", se=True)
+    pd.testing.assert_frame_equal(pd.DataFrame(without), got)
     np.testing.assert_allclose(got["upper"], mean + half, rtol=1e-10)
 
 
