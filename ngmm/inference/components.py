@@ -29,12 +29,15 @@ class Components:
         (k, k); NaN where a standard deviation is zero.
     d_log_sd
         (k, n_theta + 1) derivatives of log sd in (theta of the term, sigma).
+    rank
+        Rank of the covariance matrix: k unless the estimate is at a boundary.
     d_z
         (k, k, n_theta + 1) derivatives of atanh of the correlations.
     """
 
     sd: Vector
     correlation: Matrix
+    rank: int
     d_log_sd: Matrix
     d_z: NDArray[np.float64]
 
@@ -58,6 +61,7 @@ def components(theta: Vector, sigma: float, p: Pattern) -> Components:
     return Components(
         sd=sigma * np.sqrt(variance),
         correlation=correlation,
+        rank=int(np.count_nonzero(np.diag(lam))),
         d_log_sd=np.column_stack([0.5 * d_log_var, np.full(k, 1.0 / sigma)]),
         d_z=np.concatenate([d_cor / interior[:, :, None], np.zeros((k, k, 1))], axis=2),
     )

@@ -144,9 +144,13 @@ def _is_convex(hessian: NDArray[np.float64]) -> bool:
 
 
 def boundary_notes(
-    group: str, names: Sequence[str], sd: NDArray, correlation: NDArray
+    group: str, names: Sequence[str], sd: NDArray, correlation: NDArray, rank: int
 ) -> list[str]:
-    """Notes on variances of zero and perfect correlations of one term."""
+    """Notes on variances of zero and perfect correlations of one term.
+
+    A covariance matrix of three effects or more can lack rank without either; it gets a
+    note of its own.
+    """
     out = [
         f"the variance of {name} | {group} is estimated at 0 (boundary): the data show "
         "no more variation between levels than chance would. Fixed effects are valid; "
@@ -161,7 +165,14 @@ def boundary_notes(
                 out.append(
                     f"the correlation of {names[j]} and {names[i]} | {group} is "
                     f"estimated at {sign} (boundary): the data do not tell these "
-                    "effects apart. Fixed effects are valid; compare with "
-                    f"({names[i]} || {group})"
+                    "effects apart. Fixed effects are valid; compare with the same "
+                    "term written with ||"
                 )
+    if not out and rank < len(names):
+        out.append(
+            f"the covariance matrix of {', '.join(names)} | {group} has rank {rank} of "
+            f"{len(names)} (boundary): the data do not tell all these effects apart. "
+            "Fixed effects are valid, intervals of the correlations are rough; compare "
+            "with the same term written with ||"
+        )
     return out

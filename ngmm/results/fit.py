@@ -639,5 +639,5 @@ class MixedModelFit:
         notes: list[str] = []
         found = term_components(self.model, self.estimate)
         for term, c in zip(self.design.random, found, strict=True):
-            notes += boundary_notes(term.group, term.names, c.sd, c.correlation)
+            notes += boundary_notes(term.group, term.names, c.sd, c.correlation, c.rank)
         return Verdict(tuple(messages), tuple(notes))

@@ -114,7 +114,7 @@ def test_a_perfect_correlation_is_a_note() -> None:
     assert note.startswith(
         "the correlation of Intercept and x | g is estimated at -1 (boundary)"
     )
-    assert note.endswith("compare with (x || g)")
+    assert note.endswith("compare with the same term written with ||")
     assert "note: the correlation" in str(fit.summary())
     assert str(fit.check()).startswith("[OK]\nnote: ")
 
@@ -198,13 +198,13 @@ def test_a_search_that_stops_at_a_saddle_has_two_messages() -> None:
 def test_notes_on_boundaries() -> None:
     sd = np.array([1.0, 2.0, 0.0])
     correlation = np.array([[1, 1, np.nan], [1, 1, np.nan], [np.nan] * 3])
-    notes = boundary_notes("g", ("a", "b", "c"), sd, correlation)
+    notes = boundary_notes("g", ("a", "b", "c"), sd, correlation, 1)
     assert [note.split(" is estimated")[0] for note in notes] == [
         "the variance of c | g",
         "the correlation of a and b | g",
     ]
     assert "at +1 (boundary)" in notes[1]
-    assert boundary_notes("g", ("a", "b"), sd[:2], np.eye(2)) == []
+    assert boundary_notes("g", ("a", "b"), sd[:2], np.eye(2), 2) == []
 
 
 def test_residual_messages() -> None:
@@ -215,3 +215,18 @@ def test_residual_messages() -> None:
 def test_a_verdict_prints_messages_then_notes() -> None:
     verdict = Verdict((Message("it failed", "try again"),), ("by the way",))
     assert str(verdict) == "[WARN 1]\n! it failed\n  -> try again\nnote: by the way"
+
+
+def test_a_covariance_matrix_of_less_than_full_rank_is_noted() -> None:
+    # Known to have rank 2 with no variance at zero and no correlation at one.
+    fit = ngmm.fit(
+        "angle ~ recipe + temp + (0 + recipe | replicate)",
+        ngmm.datasets.load("cake"),
+        reml=True,
+    )
+    assert fit.is_singular
+    assert fit.check().ok
+    (note,) = fit.check().notes
+    names = "recipe[A], recipe[B], recipe[C] | replicate"
+    assert f"covariance matrix of {names} has rank 2 of 3 (boundary)" in note
+    assert "rank 2 of 3" in " ".join(str(fit.summary()).split())
