@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ import pandas as pd
 import ngmm
 from ngmm import datasets
 from ngmm.errors import DataError, NgmmError, NgmmWarning
+from ngmm.model import GeneralizedEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +80,18 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("file", type=Path, help="a .csv, .csv.gz or .parquet file")
     fit.add_argument("--reml", action="store_true", help="restricted likelihood")
     fit.add_argument("--family", default="gaussian", help="default: gaussian")
-    fit.add_argument("--weights", metavar="COLUMN", help="precision weights")
+    fit.add_argument("--link", help="default: that of the family")
+    fit.add_argument("--weights", metavar="COLUMN", help="prior weights")
+    fit.add_argument(
+        "--trials", metavar="N", help="binomial trials: a column or a whole number"
+    )
     fit.add_argument("--offset", metavar="COLUMN", help="known part of the predictor")
+    fit.add_argument(
+        "--quad",
+        default="auto",
+        help='how random effects are integrated out: "auto" (default), "laplace" or a '
+        "number of adaptive nodes per dimension",
+    )
     fit.add_argument(
         "--df",
         default="auto",
@@ -110,12 +122,20 @@ def _fit(options: argparse.Namespace) -> str:
         options.formula,
         _read_frame(options.file),
         family=options.family,
+        link=options.link,
         weights=options.weights,
+        trials=_number(options.trials),
         offset=options.offset,
         reml=options.reml,
+        quad=_number(options.quad),
         df=options.df,
     )
     return _render(fit, options)
+
+
+def _number(text: str | None) -> str | int | None:
+    """Read a whole number; anything else stays text."""
+    return int(text) if text is not None and text.isdecimal() else text
 
 
 def _demo(options: argparse.Namespace) -> str:
@@ -149,6 +169,7 @@ def _document(fit: MixedModelFit) -> dict[str, Any]:
         {
             "formula": fit.formula,
             "family": fit.family,
+            "link": fit.model.family.link,
             "reml": fit.reml,
             "nobs": fit.nobs,
             "n_levels": fit.n_levels,
@@ -157,6 +178,8 @@ def _document(fit: MixedModelFit) -> dict[str, Any]:
             "bic": fit.bic,
             "df_model": fit.df_model,
             "sigma": fit.sigma,
+            "phi": fit.estimate.phi,
+            "integral": _integral(fit),
             "fixef": coefficients.to_dict("records"),
             "varcorr": fit.varcorr().to_frame().to_dict("records"),
             "converged": fit.converged,
@@ -164,6 +187,13 @@ def _document(fit: MixedModelFit) -> dict[str, Any]:
             "messages": [str(message) for message in verdict.messages],
         }
     )
+
+
+def _integral(fit: MixedModelFit) -> dict[str, Any] | None:
+    """Say how the random effects were integrated out; None for an exact likelihood."""
+    if not isinstance(fit.estimate, GeneralizedEstimate):
+        return None
+    return asdict(fit.estimate.integral)
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from ngmm import families
 from ngmm.design import (
     Design,
     build_design,
+    check_events,
     check_identifiable,
     check_magnitudes,
+    check_offset,
 )
 from ngmm.errors import (
     ConvergenceWarning,
@@ -25,9 +27,10 @@ from ngmm.errors import (
     RankDeficiencyWarning,
     did_you_mean,
 )
-from ngmm.estimation.estimators import Newton
+from ngmm.estimation.estimators import FullBatch, Newton, is_transformation
 from ngmm.families import Family
 from ngmm.formula import ModelFormula, parse
+from ngmm.likelihood.rules import Rule, as_rule
 from ngmm.model import Model
 from ngmm.results import MixedModelFit
 from ngmm.results.call import Call
@@ -43,10 +46,15 @@ HABITS = {
     "REML": "write reml=True or reml=False",
     "nAGQ": "write quad=, e.g. quad=25",
     "subset": "select rows of the data frame before the call",
+    "exposure": "a time of exposure is an offset: offset(log(time)) in the formula",
+    "n_trials": "the number of binomial trials is trials=",
     "ziformula": "zero inflation is not supported",
     "dispformula": "dispersion models are not supported",
     "random": 'random effects go in the formula: "y ~ x + (1 | g)"',
 }
+
+# Families whose response may be labels, when each row is one trial.
+BINARY = ("bernoulli", "binomial")
 
 
 def fit(
@@ -81,28 +89,40 @@ def fit(
         pandas frame, a frame of another library that narwhals reads, or a mapping from
         names to arrays. Names in the formula are looked up here and nowhere else.
     family
-        Response distribution: ``"gaussian"`` in this version.
+        Response distribution: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``,
+        ``"poisson"``, ``"negative_binomial"``, ``"gamma"``, ``"inverse_gaussian"``,
+        ``"beta"``, ``"betabinomial"``, or an object from `ngmm.families`. A response
+        with two labels is bernoulli: the second label counts as 1.
     link
-        Link function; None for the family's own.
+        Name of the link function, such as ``"probit"``; None for the family's own.
     weights
-        Prior (precision) weights, a column name or an array: the residual variance of a
-        row is sigma^2 / weight.
+        Prior weights, a column name or an array. For gaussian, gamma and
+        inverse_gaussian responses they are precisions: the variance of a row is divided
+        by its weight. In all other families a row of weight w counts w times.
     trials
-        For binomial responses only.
+        Number of trials of each row of a binomial or betabinomial response: a column
+        name, an array or one whole number. The response is then the number of
+        successes, or their proportion. ``cbind(k, n - k)`` in the formula says the
+        same.
     offset
         Known part of the linear predictor, a column name or an array.
     reml
-        Restricted maximum likelihood. The default is maximum likelihood, other than in
-        lme4.
+        Restricted maximum likelihood, for Gaussian models. The default is maximum
+        likelihood, other than in lme4.
     quad
-        How random effects are integrated out; a Gaussian model is exact.
+        How random effects are integrated out. ``"auto"`` takes the best rule for their
+        structure and as many nodes as are needed; ``"laplace"``; a number of adaptive
+        Gauss-Hermite nodes per dimension; or ``ngmm.AdaptiveQuadrature(n_nodes)``,
+        ``ngmm.TruncatedQuadrature(radius, n_nodes)``, ``ngmm.Laplace()``. Gaussian
+        models need none: their integral is exact.
     networks
         Networks by name; none in this version.
     estimator
-        ``"auto"`` or ``ngmm.Newton(max_steps=...)``.
+        ``"auto"``, ``ngmm.Newton(max_steps=...)``, or any optax transformation such as
+        ``optax.lbfgs()``, run on all the data at every step.
     df
-        Denominators of t tests: ``"auto"`` and ``"satterthwaite"``, or ``"none"`` for
-        z tests.
+        Denominators of t tests of Gaussian models: ``"auto"`` and ``"satterthwaite"``,
+        or ``"none"`` for z tests. All other families have z tests.
     contrasts
         Column -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"`` or a matrix.
     na_action
@@ -152,6 +172,14 @@ def fit(
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> round(fit.loglik, 4)
     -875.9697
+
+    A binary response with a large variance between patients, by quadrature:
+
+    >>> data = ngmm.datasets.load("toenail")
+    >>> formula = "outcome ~ treatment * time + (1 | patientID)"
+    >>> fit = ngmm.fit(formula, data, family="bernoulli")
+    >>> round(fit.loglik, 2)
+    -625.4
     """
     arguments = {
         "family": family,
@@ -171,10 +199,12 @@ def fit(
     }
     _refuse_unknown(unknown, arguments)
     chosen = families.get(family, link)
-    _check_options(trials, reml, quad, networks, df, seed, contrasts, progress)
+    _check_options(reml, networks, df, seed, contrasts, progress)
+    _check_options_of_family(chosen, trials, reml, df)
+    rule = _rule(quad, chosen)
     maximise = _estimator(estimator)
     terms = parse(formula)
-    _check_terms(terms, chosen)
+    _check_terms(terms, chosen, trials)
     design, spec = build_design(
         terms,
         data,
@@ -183,9 +213,11 @@ def fit(
         trials=trials,
         contrasts=contrasts,
         na_action=na_action,
+        binary_response=chosen.name in BINARY,
     )
-    _check_design(design)
-    model = Model(design, chosen, reml=reml)
+    chosen.check(design.y, design.trials, design.response_name, design.index)
+    _check_design(design, chosen)
+    model = Model(design, chosen, reml=reml, quad=rule)
     estimate = maximise(model)
     result = MixedModelFit(
         terms=terms,
@@ -194,7 +226,7 @@ def fit(
         estimate=estimate,
         call=Call(fit, _snapshot(data), arguments),
         estimator=maximise,
-        df_method="satterthwaite" if df == "auto" else df,
+        df_method=_df_method(df, chosen),
         seed=seed,
     )
     _warn(result)
@@ -220,36 +252,20 @@ def _refuse_unknown(unknown: Mapping[str, Any], known: Mapping[str, Any]) -> Non
 
 
 def _check_options(
-    trials: Any,
     reml: object,
-    quad: Any,
     networks: Any,
     df: object,
     seed: object,
     contrasts: object,
     progress: object,
 ) -> None:
-    if trials is not None:
-        raise OptionError(
-            "trials= is for binomial responses; for precision weights of a gaussian "
-            "response use weights="
-        )
     if not isinstance(reml, (bool, np.bool_)):
         raise OptionError(f"reml must be True or False, got {reml!r}")
-    if not isinstance(quad, str) or quad not in ("auto", "exact"):
-        raise OptionError(
-            f"quad={quad!r}: the random effects of a gaussian model are integrated out "
-            "exactly; leave quad out"
-        )
     if networks:
         raise NotSupportedError("networks are not fitted in this version of ngmm")
     if df not in DF_METHODS:
         raise OptionError(
             f"df must be one of {', '.join(map(repr, DF_METHODS))}; got {df!r}"
-        )
-    if df == "kenward-roger":
-        raise NotSupportedError(
-            'df="kenward-roger" is not available in this version; use "satterthwaite"'
         )
     check_seed(seed)
     if contrasts is not None and not isinstance(contrasts, Mapping):
@@ -263,51 +279,125 @@ def _check_options(
         raise OptionError(f'progress must be "auto", True or False; got {progress!r}')
 
 
-def _estimator(estimator: Any) -> Newton:
+def _check_options_of_family(family: Family, trials: Any, reml: bool, df: str) -> None:
+    """Refuse what the family has no use for."""
+    if trials is not None and not family.takes_trials:
+        remedy = (
+            "for precision weights of a gaussian response use weights="
+            if family.has_residual
+            else f"a {family.name} response has none"
+        )
+        raise OptionError(f"trials= is for binomial responses; {remedy}")
+    if family.has_residual:
+        if df == "kenward-roger":
+            raise NotSupportedError(
+                'df="kenward-roger" is not available in this version; use '
+                '"satterthwaite"'
+            )
+        return
+    if reml:
+        raise OptionError(
+            "reml=True is for gaussian models: with another family the fixed effects "
+            "cannot be integrated out exactly. Leave reml out"
+        )
+    if df not in ("auto", "none"):
+        raise OptionError(
+            f"df={df!r} is for gaussian models: with family {family.name} the "
+            "coefficients have z tests. Leave df out"
+        )
+
+
+def _df_method(df: str, family: Family) -> str:
+    """How the denominators of the tests are found."""
+    if df == "auto":
+        return "satterthwaite" if family.has_residual else "none"
+    return df
+
+
+def _rule(quad: Any, family: Family) -> Rule:
+    """How the random effects are integrated out."""
+    if not family.has_residual:
+        return as_rule(quad)
+    if not isinstance(quad, str) or quad not in ("auto", "exact"):
+        raise OptionError(
+            f"quad={quad!r}: the random effects of a gaussian model are integrated out "
+            "exactly; leave quad out"
+        )
+    return as_rule("auto")
+
+
+def _estimator(estimator: Any) -> Callable[[Any], Any]:
+    """What maximises the likelihood."""
     if isinstance(estimator, str) and estimator == "auto":
         return Newton()
-    if isinstance(estimator, Newton):
+    if isinstance(estimator, Newton | FullBatch):
         return estimator
-    if isinstance(estimator, type) and issubclass(estimator, Newton):
-        raise OptionError("estimator is a class: call it, ngmm.Newton()")
-    raise OptionError(f'estimator must be "auto" or ngmm.Newton(), got {estimator!r}')
+    if is_transformation(estimator):
+        return FullBatch(estimator)
+    if isinstance(estimator, type) and issubclass(estimator, Newton | FullBatch):
+        raise OptionError(f"estimator is a class: call it, ngmm.{estimator.__name__}()")
+    from_optax = str(getattr(estimator, "__module__", "")).startswith("optax")
+    called = "; call it, e.g. optax.adam(0.01)" if from_optax else ""
+    raise OptionError(
+        'estimator must be "auto", ngmm.Newton() or an optax transformation; '
+        f"got {estimator!r}{called}"
+    )
 
 
-def _check_terms(terms: ModelFormula, family: Family) -> None:
+def _check_terms(terms: ModelFormula, family: Family, trials: Any) -> None:
     networks = [*terms.networks, *(n for t in terms.random for n in t.networks)]
     if networks:
         raise NotSupportedError(
             f"{networks[0]}: networks are not fitted in this version of ngmm; a spline "
             "such as bs(x, df=6) is"
         )
-    if terms.response.is_cbind and family.name == "gaussian":
+    if terms.response.is_cbind and not family.takes_trials:
         raise DataError(
-            f"the response {terms.response} is for the binomial family; a gaussian "
-            "response is one column"
+            f"the response {terms.response} is for the binomial family; a "
+            f"{family.name} response is one column"
+        )
+    if family.name == "betabinomial" and trials is None and not terms.response.is_cbind:
+        raise OptionError(
+            "family betabinomial needs the number of trials: write "
+            "cbind(successes, failures) ~ ... in the formula, or trials="
         )
     if not terms.random:
         raise DesignError(
             f"no random effect in `{terms}`; add one, such as (1 | g) with g the "
             "column that names the groups. For a model without any, use "
-            "statsmodels.formula.api.ols"
+            f"statsmodels.formula.api.{'ols' if family.has_residual else 'glm'}"
         )
 
 
-def _check_design(design: Design) -> None:
+def _check_design(design: Design, family: Family) -> None:
     if design.has_weights and (design.weights == 0).any():
         n = int((design.weights == 0).sum())
+        what = (
+            "an infinite residual variance"
+            if family.has_residual
+            else "nothing was observed there"
+        )
         raise DataError(
-            f"{n} row{'s have' if n > 1 else ' has'} weight 0, which means an infinite "
-            "residual variance; leave such rows out of the data"
+            f"{n} row{'s have' if n > 1 else ' has'} weight 0, which means {what}; "
+            "leave such rows out of the data"
         )
     check_magnitudes(design)
+    check_offset(design, family.link)
+    if family.discrete:
+        check_events(design, family.name)
     n, p = design.X.shape
     if n <= p:
         raise DesignError(
             f"{n} rows for {p} fixed effects: nothing is left to estimate a variance "
             "from. Remove fixed terms, or bring more data"
         )
-    check_identifiable(design)
+    single = design.trials is None or bool((design.trials == 1).all())
+    check_identifiable(
+        design,
+        family=family.name,
+        residual=family.has_residual,
+        binary=single and family.name in BINARY,
+    )
 
 
 def _warn(result: MixedModelFit) -> None:

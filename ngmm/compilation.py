@@ -42,10 +42,14 @@ class Compiled:
     ----------
     fun
         Function of arrays (pytrees) and of one hashable `layout` keyword.
+    heavy
+        Whether the work is large compared with the data, as when rows meet nodes: then
+        the machine code is optimised whatever the size of the arguments.
     """
 
-    def __init__(self, fun: Callable[..., Any]) -> None:
+    def __init__(self, fun: Callable[..., Any], *, heavy: bool = False) -> None:
         self.fun = fun
+        self.heavy = heavy
         self._jitted: dict[bool, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any, layout: Any) -> Any:
@@ -57,7 +61,8 @@ class Compiled:
         return sum(f._cache_size() for f in self._jitted.values())  # type: ignore[attr-defined]
 
     def _variant(self, args: tuple[Any, ...]) -> Callable[..., Any]:
-        quick = sum(np.size(x) for x in jax.tree.leaves(args)) < SMALL
+        size = sum(np.size(x) for x in jax.tree.leaves(args))
+        quick = size < SMALL and not self.heavy
         if quick not in self._jitted:
             self._jitted[quick] = jax.jit(
                 self.fun, static_argnames="layout", compiler_options=_supported(quick)

@@ -4,60 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ngmm import covariance
+from ngmm.covariance import pattern
 from ngmm.design import Design
-from ngmm.errors import NotSupportedError, OptionError
+from ngmm.errors import OptionError
+from ngmm.estimation.full_batch import Objective
 from ngmm.estimation.newton import NewtonResult
 from ngmm.estimation.status import Status
 from ngmm.families import Family, gaussian
 from ngmm.likelihood.elimination import Elimination
+from ngmm.likelihood.estimates import (
+    Estimate,
+    GaussianEstimate,
+    GeneralizedEstimate,
+)
 from ngmm.likelihood.gaussian import Profile
-from ngmm.likelihood.maximise import eliminate_at, maximise, profile_at, to_numpy
+from ngmm.likelihood.generalized import prepare_generalized
+from ngmm.likelihood.marginal import Marginal
+from ngmm.likelihood.maximise import (
+    as_result,
+    eliminate_at,
+    half_objective,
+    maximise,
+    profile_at,
+    to_numpy,
+)
 from ngmm.likelihood.problem import GaussianProblem, prepare
+from ngmm.likelihood.rules import as_rule
 from ngmm.likelihood.start import starting_theta
 from ngmm.linalg import precise
 
+__all__ = ["Estimate", "GaussianEstimate", "GeneralizedEstimate", "Model"]
+
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """A maximum of the likelihood, and how it was reached.
-
-    Attributes
-    ----------
-    beta
-        (p,) fixed effects.
-    theta
-        Covariance parameters relative to sigma: terms in the order of the formula, each
-        the lower triangle of its Lambda by columns (its diagonal after ``||``).
-    sigma
-        Residual standard deviation.
-    loglik
-        Log-likelihood, the restricted one under REML.
-    status
-        How the search ended.
-    gain
-        Log-likelihood that a further Newton step would add, g' H^-1 g / 2.
-    n_steps
-        Evaluations of the objective.
-    engine_theta, profile
-        The same point in the engine's order and scale, with exact derivatives.
-    """
-
-    beta: Vector
-    theta: Vector
-    sigma: float
-    loglik: float
-    status: Status
-    gain: float
-    n_steps: int
-    engine_theta: Vector
-    profile: Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +53,12 @@ class Model:
     design
         From `build_design`.
     family
-        Response distribution; Gaussian in this version.
+        Response distribution.
     reml
-        Whether the likelihood is the restricted one.
+        Whether the likelihood is the restricted one; Gaussian models only.
+    quad
+        How the random effects are integrated out, as in `ngmm.fit`; a Gaussian model is
+        exact.
 
     Examples
     --------
@@ -87,15 +74,39 @@ class Model:
     design: Design
     family: Family = field(default_factory=gaussian)
     reml: bool = False
+    quad: Any = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse what this version cannot fit."""
-        if self.family.name != "gaussian":
-            raise NotSupportedError(f"family '{self.family.name}' is not fitted yet")
+        """Refuse what has no likelihood."""
+        if self.reml and not self.is_gaussian:
+            raise OptionError(
+                "reml=True is for gaussian models; other likelihoods have no "
+                "restricted form in ngmm"
+            )
         if not self.design.random:
             raise OptionError(
                 "the model has no random effect; write (1 | g) in the formula"
             )
+
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether the likelihood is exact."""
+        return self.family.has_residual
+
+    @cached_property
+    def marginal(self) -> Marginal:
+        """The likelihood of a generalized model."""
+        d = self.design
+        problem = prepare_generalized(
+            d.y,
+            d.X,
+            d.random,
+            self.family,
+            offset=d.offset,
+            weights=d.weights,
+            trials=d.trials,
+        )
+        return Marginal(problem, as_rule(self.quad), d.names)
 
     @cached_property
     def problem(self) -> GaussianProblem:
@@ -112,41 +123,51 @@ class Model:
     @property
     def n_theta(self) -> int:
         """Number of covariance parameters."""
-        return self.problem.layout.n_theta
+        return sum(
+            pattern([(len(t.names), t.correlated)]).n_theta for t in self.design.random
+        )
 
     @property
     def df(self) -> int:
-        """Number of parameters: beta, theta and sigma."""
-        return self.design.X.shape[1] + self.n_theta + 1
+        """Number of parameters: beta, theta and sigma or the dispersion."""
+        scale = self.is_gaussian or self.family.dispersion is not None
+        return self.design.X.shape[1] + self.n_theta + int(scale)
 
     def loglik(
         self,
         theta: ArrayLike,
         sigma: float | None = None,
         beta: ArrayLike | None = None,
+        phi: float | None = None,
     ) -> float:
         """Log-likelihood at given parameters (restricted under REML).
 
         Parameters
         ----------
         theta
-            Covariance parameters relative to sigma, see `Estimate`.
+            Covariance parameters, see `Estimate`; relative to sigma if Gaussian.
         sigma
-            Residual standard deviation; None for the best one.
+            Residual standard deviation of a Gaussian model; None for the best one.
         beta
-            Fixed effects; None for the best ones.
+            Fixed effects; None for the best ones, in a Gaussian model only.
+        phi
+            Dispersion parameter, for families that have one.
 
         Raises
         ------
         OptionError
-            If a length is wrong, sigma is not positive, or beta is given under REML,
-            where the fixed effects are integrated out.
+            If a length is wrong, sigma or phi is not positive, a parameter is missing,
+            or beta is given under REML, where the fixed effects are integrated out.
         """
         theta = np.asarray(theta, dtype=np.float64)
         if theta.shape != (self.n_theta,):
             raise OptionError(
                 f"theta must have {self.n_theta} elements, got shape {theta.shape}"
             )
+        if not self.is_gaussian:
+            return self._generalized_loglik(theta, sigma, beta, phi)
+        if phi is not None:
+            raise OptionError("a gaussian model has sigma, not phi")
         if sigma is not None and not sigma > 0:
             raise OptionError(f"sigma must be positive, got {sigma}")
         point = self.problem.to_engine(theta)
@@ -158,9 +179,35 @@ class Model:
             rss = self._rss(profile, np.asarray(beta, dtype=np.float64))
         return self._loglik(profile, rss, sigma)
 
+    def _generalized_loglik(
+        self,
+        theta: Vector,
+        sigma: float | None,
+        beta: ArrayLike | None,
+        phi: float | None,
+    ) -> float:
+        has = self.family.dispersion
+        if sigma is not None:
+            raise OptionError(f"a {self.family.name} model has no sigma; leave it out")
+        if beta is None:
+            raise OptionError(f"a {self.family.name} model needs beta=")
+        beta = np.asarray(beta, dtype=np.float64)
+        if beta.shape != (self.design.X.shape[1],):
+            raise OptionError(
+                f"beta must have {self.design.X.shape[1]} elements, "
+                f"got shape {beta.shape}"
+            )
+        if has is None and phi is not None:
+            raise OptionError(f"a {self.family.name} model has no phi; leave it out")
+        if has is not None and (phi is None or not phi > 0):
+            raise OptionError(f"phi ({has}) must be positive, got {phi}")
+        log_phi = None if phi is None else float(np.log(phi))
+        x = self.marginal.problem.to_engine(beta, theta, log_phi)
+        return self.marginal.loglik(x)
+
     def maximise(
         self, start: ArrayLike | None = None, *, max_steps: int = 100
-    ) -> Estimate:
+    ) -> GaussianEstimate | GeneralizedEstimate:
         """The maximum of the likelihood by trust-region Newton.
 
         Parameters
@@ -170,19 +217,52 @@ class Model:
         max_steps
             Evaluations before giving up.
         """
-        problem = self.problem
-        theta = (
-            starting_theta(problem.data, problem.groups, problem.layout.patterns)
-            if start is None
-            else problem.to_engine(np.asarray(start, dtype=np.float64))
+        if not self.is_gaussian:
+            return self.marginal.maximise(start, max_steps)
+        return self._maximise_gaussian(start, max_steps)
+
+    def objective(self, start: ArrayLike | None = None) -> Objective:
+        """Minus the log-likelihood in coordinates of order one, to be minimised."""
+        if not self.is_gaussian:
+            return self.marginal.objective(start)
+        return Objective(
+            half_objective,
+            self._start(start),
+            (self.problem.system,),
+            self.problem.layout,
         )
+
+    def finish(
+        self, x: Vector, n_steps: int, max_steps_reached: bool
+    ) -> GaussianEstimate | GeneralizedEstimate:
+        """The estimate at the end of a search by other means, exactly judged."""
+        if not self.is_gaussian:
+            return self.marginal.finish(x, n_steps, max_steps_reached)
+        with precise():
+            found = profile_at(x, self.problem.system, layout=self.problem.layout)
+        status = Status.MAX_STEPS if max_steps_reached else Status.CONVERGED
+        return self._estimate(as_result(x, to_numpy(found), n_steps, status))
+
+    def _start(self, start: ArrayLike | None) -> Vector:
+        problem = self.problem
+        if start is not None:
+            return problem.to_engine(np.asarray(start, dtype=np.float64))
+        return starting_theta(problem.data, problem.groups, problem.layout.patterns)
+
+    def _maximise_gaussian(
+        self, start: ArrayLike | None, max_steps: int
+    ) -> GaussianEstimate:
+        problem = self.problem
         with precise():
             found = maximise(
-                theta, problem.system, np.int64(max_steps), layout=problem.layout
+                self._start(start),
+                problem.system,
+                np.int64(max_steps),
+                layout=problem.layout,
             )
         return self._estimate(to_numpy(found))
 
-    def elimination(self, estimate: Estimate) -> Elimination:
+    def elimination(self, estimate: GaussianEstimate) -> Elimination:
         """What the likelihood knows of the random effects at an estimate."""
         with precise():
             found = eliminate_at(
@@ -192,7 +272,7 @@ class Model:
             )
         return to_numpy(found)
 
-    def _estimate(self, found: NewtonResult) -> Estimate:
+    def _estimate(self, found: NewtonResult) -> GaussianEstimate:
         theta, profile = self._rectified(found)
         problem = self.problem
         p = problem.layout.n_beta
@@ -201,10 +281,11 @@ class Model:
         scale = problem.data.y_scale
         shift = np.linalg.solve(problem.data.triangle, gamma * scale) if p else gamma
         rss = float(profile.rss) * scale**2
-        return Estimate(
+        return GaussianEstimate(
             beta=problem.data.beta_ols + shift,
             theta=problem.to_user(theta),
             sigma=float(np.sqrt(rss / problem.n_residual)),
+            phi=None,
             loglik=self._loglik(profile, rss, None),
             status=Status(int(found.status)),
             gain=0.5 * float(found.gain),

@@ -11,6 +11,7 @@ import pytest
 
 import ngmm
 from ngmm.estimation.status import Status
+from ngmm.model import GeneralizedEstimate
 from ngmm.results import MixedModelFit
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
@@ -104,6 +105,95 @@ def test_spellings_of_the_default(
     # Unit weights are multiplied in: one rounding.
     assert same.loglik == pytest.approx(fit.loglik, rel=1e-14)
     np.testing.assert_allclose(same.bse, fit.bse, rtol=1e-12)
+
+
+SEIZURES = "y ~ lbase * trt + lage + V4 + (1 | subject)"
+
+
+@pytest.fixture(scope="module")
+def seizures() -> pd.DataFrame:
+    return ngmm.datasets.load("epil")
+
+
+@pytest.fixture(scope="module")
+def counts(seizures: pd.DataFrame) -> MixedModelFit:
+    return ngmm.fit(SEIZURES, seizures, family="poisson", quad=9)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"family": ngmm.families.poisson()},
+        {"link": "log"},
+        {"quad": ngmm.AdaptiveQuadrature(9)},
+        {"estimator": ngmm.Newton()},
+        {"df": "none"},
+        {"reml": False},
+        {"weights": np.ones(236)},
+        {"offset": np.zeros(236)},
+    ],
+    ids=str,
+)
+def test_spellings_of_a_generalized_model(
+    seizures: pd.DataFrame, counts: MixedModelFit, arguments: dict[str, Any]
+) -> None:
+    same = ngmm.fit(SEIZURES, seizures, **{"family": "poisson", "quad": 9, **arguments})
+    # The same computation.
+    assert same.loglik == pytest.approx(counts.loglik, rel=1e-13)
+    np.testing.assert_allclose(same.bse, counts.bse, rtol=1e-9)
+    assert same.df_method == "none"
+
+
+def test_one_node_is_laplace(seizures: pd.DataFrame) -> None:
+    fits = [
+        ngmm.fit(SEIZURES, seizures, family="poisson", quad=quad)
+        for quad in (1, "laplace", ngmm.Laplace(), ngmm.AdaptiveQuadrature(1))
+    ]
+    for fit in fits[1:]:
+        # One function, whichever way it was asked for.
+        assert fit.loglik == pytest.approx(fits[0].loglik, rel=1e-10)
+        np.testing.assert_allclose(fit.fixef, fits[0].fixef, rtol=1e-6, atol=1e-8)
+
+
+def test_the_rule_is_part_of_the_model(counts: MixedModelFit) -> None:
+    assert isinstance(counts.estimate, GeneralizedEstimate)
+    assert counts.estimate.integral.n_nodes == 9
+    assert counts.model.family is ngmm.families.get("poisson")
+
+
+def test_an_optax_transformation(seizures: pd.DataFrame, counts: MixedModelFit) -> None:
+    optax = pytest.importorskip("optax")
+    fit = ngmm.fit(
+        SEIZURES, seizures, family="poisson", quad=9, estimator=optax.lbfgs()
+    )
+    # The same optimum, to what a gradient of 1e-6 leaves.
+    assert fit.loglik == pytest.approx(counts.loglik, rel=0, abs=1e-8)
+    np.testing.assert_allclose(fit.fixef, counts.fixef, rtol=1e-4, atol=1e-6)
+
+
+def test_a_response_of_two_labels() -> None:
+    data = ngmm.datasets.load("bacteria")
+    formula = "y ~ trt + I(week > 2) + (1 | ID)"
+    labels = ngmm.fit(formula, data, family="bernoulli")
+    assert labels.design.response_levels == ("n", "y")
+    for response, family in (("y == 'y'", "bernoulli"), ("y == 'y'", "binomial")):
+        numbers = ngmm.fit(formula.replace("y ~", f"{response} ~"), data, family=family)
+        assert numbers.design.response_levels is None
+        # The same numbers from here on; a binomial of one trial has one more constant.
+        assert numbers.loglik == pytest.approx(labels.loglik, rel=1e-12)
+
+
+def test_spellings_of_successes_and_trials() -> None:
+    data = ngmm.datasets.load("cbpp").assign(share=lambda d: d["incidence"] / d["size"])
+    arguments: dict[str, Any] = {"family": "binomial", "quad": "laplace"}
+    both = ngmm.fit(
+        "cbind(incidence, size - incidence) ~ period + (1 | herd)", data, **arguments
+    )
+    for response in ("incidence", "share", "incidence / size"):
+        formula = f"{response} ~ period + (1 | herd)"
+        fit = ngmm.fit(formula, data, trials="size", **arguments)
+        # The same counts.
+        assert fit.loglik == pytest.approx(both.loglik, rel=1e-14)
 
 
 def test_the_family_may_stand_third(data: pd.DataFrame, fit: MixedModelFit) -> None:

@@ -10,6 +10,7 @@ import re
 from typing import Any, NoReturn
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 
@@ -332,7 +333,12 @@ OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
         {"family": ngmm.families.gaussian},
         r"^family must be a name such as",
     ),
-    (NotSupportedError, {"family": "poisson"}, r"^family 'poisson' is not fitted yet"),
+    (OptionError, {"family": "Poisson"}, r"^there is no family 'Poisson'\. Write fami"),
+    (
+        OptionError,
+        {"family": "poison"},
+        r"^there is no family 'poison'; did you mean \"poisson\"\? Families: gaussian",
+    ),
     (
         OptionError,
         {"link": "log"},
@@ -344,12 +350,17 @@ OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
     (
         OptionError,
         {"estimator": "newton"},
-        r'^estimator must be "auto" or ngmm\.Newton',
+        r'^estimator must be "auto", ngmm\.Newton\(\) or an optax transformation; got',
     ),
     (
         OptionError,
         {"estimator": ngmm.Newton},
         r"^estimator is a class: call it, ngmm\.N",
+    ),
+    (
+        OptionError,
+        {"estimator": optax.adam},
+        r"^estimator must be .*; call it, e\.g\. optax\.adam\(0\.01\)$",
     ),
     (OptionError, {"reml": "yes"}, r"^reml must be True or False, got 'yes'$"),
     (OptionError, {"reml": 1}, r"^reml must be True or False, got 1$"),
@@ -390,6 +401,11 @@ OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
         {"groups": "subj"},
         r'^unknown argument groups=\. In ngmm the grouping goes in the formula: "y ~ x',
     ),
+    (
+        OptionError,
+        {"exposure": "days"},
+        r"^unknown argument exposure=\. In ngmm a time of exposure is an offset: off",
+    ),
     (OptionError, {"REML": True}, r"^unknown argument REML=\. In ngmm write reml=True"),
     (OptionError, {"nAGQ": 9}, r"^unknown argument nAGQ=\. In ngmm write quad="),
     (
@@ -401,6 +417,334 @@ OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
         OptionError,
         {"zzz": 1},
         r"^unknown argument zzz=\. Arguments: formula, data, fam",
+    ),
+]
+
+
+# Generalized models -------------------------------------------------------------------
+
+
+def counts(**changes: Any) -> pd.DataFrame:
+    """Responses of every kind, for the six subjects."""
+    hits = np.tile([0, 1, 2, 3, 1], 6)
+    data = frame(
+        hits=hits,
+        size=4,
+        share=(hits + 0.5) / 5,
+        used=np.tile(["N", "Y", "Y", "N", "Y"], 6),
+        passed=np.tile([0, 1, 1, 0, 1], 6),
+        row=np.arange(30),
+        item=np.tile(list("pqrst"), 6),
+    )
+    return data.assign(**changes)
+
+
+def at_row(column: str, value: Any, row: int = 3) -> dict[str, Any]:
+    values = counts()[column].to_numpy().astype(object)
+    values[row] = value
+    return {column: pd.array(values.tolist())}
+
+
+RANDOM = "days + (1 | subj)"
+# Family and options, response, changes to the data, message
+Bad = tuple[type[NgmmError], dict[str, Any], str, dict[str, Any], str]
+FAMILY_RESPONSES: list[Bad] = [
+    (
+        DataError,
+        {"family": "poisson"},
+        "hits",
+        at_row("hits", -1),
+        (
+            r"^response hits is negative in 1 row \(3\); family poisson needs counts "
+            r"0, "
+            r"1, 2, \.\.\. Correct these rows or leave them out"
+        ),
+    ),
+    (
+        DataError,
+        {"family": "negative_binomial"},
+        "hits",
+        at_row("hits", 2.5),
+        (
+            r"^response hits is not a whole number in 1 row \(3\); family "
+            r"negative_binomial needs counts .* A rate is modelled as its count with "
+            r"off"
+        ),
+    ),
+    (
+        DataError,
+        {"family": "binomial"},
+        "hits / size",
+        {},
+        (
+            r"^response hits/size is a proportion in 24 rows \(1, 2, 3, 4, 6, "
+            r"\.\.\.\), "
+            r"and the number of trials is not given: .*, trials=\"n\" for a column n "
+            r"of "
+            r"data, or the response cbind\(successes, failures\)$"
+        ),
+    ),
+    (
+        DataError,
+        {"family": "binomial"},
+        "hits",
+        {},
+        r"^response hits is neither 0 nor 1 in 12 rows .* the number of trials is",
+    ),
+    (
+        DataError,
+        {"family": "binomial", "trials": "size"},
+        "hits",
+        at_row("hits", 5),
+        (
+            r"^response hits is larger than the number of trials in 1 row \(3\); "
+            r"trials= "
+            r"is successes and failures together: write cbind\(successes, failures\)"
+        ),
+    ),
+    (
+        DataError,
+        {"family": "betabinomial", "trials": 2},
+        "hits",
+        {},
+        r"^response hits is larger than the number of trials in 6 rows \(3, 8, 13,",
+    ),
+    (
+        DataError,
+        {"family": "binomial"},
+        "cbind(hits, size - hits)",
+        at_row("hits", 5),
+        r"^size - hits in cbind\(hits, size - hits\) is negative in 1 row \(3\);",
+    ),
+    (
+        DataError,
+        {"family": "binomial", "trials": "size"},
+        "hits",
+        at_row("size", 0),
+        (
+            r'^trials="size" has zero trials in 1 row \(3\): nothing was observed '
+            r"there; "
+            r"leave these rows out of the data$"
+        ),
+    ),
+    (
+        DataError,
+        {"family": "binomial"},
+        "cbind(hits, 0 * size)",
+        {},
+        r"^cbind\(hits, 0 \* size\) has zero trials in 6 rows \(0, 5, 10, 15, 20,",
+    ),
+    (
+        DataError,
+        {"family": "binomial", "trials": "size"},
+        "share",
+        {},
+        r"^response share times its trials is not whole in 24 rows .* e\.g\. 0\.1 of",
+    ),
+    (
+        DataError,
+        {"family": "beta"},
+        "share",
+        at_row("share", 1.0),
+        (
+            r"^response share is 0 or 1 in 1 row \(3\); family beta needs shares "
+            r"strictly "
+            r"between 0 and 1.* use family=\"betabinomial\" with trials=; if 0 and 1 "
+            r"come "
+            r"from rounding, squeeze the response: \(y \* \(n - 1\) \+ 0\.5\) / n"
+        ),
+    ),
+    (
+        DataError,
+        {"family": "beta"},
+        "hits",
+        {},
+        r"^response hits is outside 0 to 1 in 12 rows .*: divide by the total",
+    ),
+    (
+        DataError,
+        {"family": "gamma"},
+        "hits",
+        {},
+        r"^response hits is zero in 6 rows \(0, 5, 10, 15, 20, \.\.\.\); family",
+    ),
+    (
+        DataError,
+        {"family": "inverse_gaussian"},
+        "dose",
+        {},
+        r"^response dose is zero or negative in .* use family=\"gaussian\"",
+    ),
+    (
+        DataError,
+        {"family": "bernoulli"},
+        "passed",
+        {"passed": counts()["passed"] + 1},
+        (
+            r"^response passed is neither 0 nor 1 in 18 rows .*: it has values 1, 2\. "
+            r'Recode it: data\["passed"\] = \(data\["passed"\] == 2\)\.astype\(int\)$'
+        ),
+    ),
+    (
+        DataError,
+        {"family": "bernoulli"},
+        "arm",
+        {},
+        (
+            r'^response "arm" has 3 values, a, b, c; two are needed\. Recode it, '
+            r"e\.g\. "
+            r'data\["arm"\] == "c"$'
+        ),
+    ),
+    (
+        DataError,
+        {"family": "bernoulli"},
+        "passed",
+        {"passed": 0},
+        r"^response passed is constant: 30 rows with the value 0, so there is",
+    ),
+    (
+        DataError,
+        {"family": "bernoulli", "offset": "dose"},
+        "passed",
+        {"passed": 0},
+        r"^response passed is 0 in all rows: with family bernoulli the likelihood",
+    ),
+    (
+        DataError,
+        {"family": "poisson", "offset": "dose"},
+        "hits",
+        {"hits": 0},
+        r"^response hits is 0 in all rows: with family poisson the likelihood has no",
+    ),
+    (
+        DataError,
+        {"family": "binomial", "trials": "size"},
+        "hits",
+        {"hits": 4},
+        r"^every trial of the response hits is a success, so there is nothing to",
+    ),
+    (
+        DataError,
+        {"family": "betabinomial", "trials": 1},
+        "passed",
+        {},
+        r'^response passed has one trial in every row: .*, or use family="bernoulli"$',
+    ),
+    (
+        DataError,
+        {},
+        "used",
+        {},
+        r'^response "used" is not numeric: .* == "Y", or use family="bernoulli"$',
+    ),
+    (
+        DataError,
+        {"family": "poisson"},
+        "cbind(hits, size - hits)",
+        {},
+        r"^the response cbind\(.*\) is for the binomial family; a poisson response",
+    ),
+    (
+        DataError,
+        {"family": "poisson", "weights": np.r_[0.0, np.ones(29)]},
+        "hits",
+        {},
+        r"^1 row has weight 0, which means nothing was observed there; leave such",
+    ),
+    (
+        DataError,
+        {"family": "poisson", "offset": "days"},
+        "hits",
+        {"days": counts()["days"] * 1000},
+        r"^the offset spreads over 4\.0e\+03 .* log link can take; give the",
+    ),
+    (
+        DesignError,
+        {"family": "bernoulli"},
+        "passed",
+        {"subj": np.arange(30)},
+        (
+            r"^grouping factor 'subj' has 30 levels for 30 rows: one trial a level "
+            r"says "
+            r"nothing of a variance between levels with family bernoulli\. Use a "
+            r"coarser"
+        ),
+    ),
+    (
+        DesignError,
+        {"family": "binomial", "trials": 1},
+        "passed",
+        {"subj": np.arange(30)},
+        r"^grouping factor 'subj' has 30 levels for 30 rows: one trial a level says",
+    ),
+]
+
+FAMILY_OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
+    (
+        OptionError,
+        {"family": "bernoulli", "link": "logti"},
+        r"^family 'bernoulli' has no link 'logti'; did you mean \"logit\"\? Links:",
+    ),
+    (
+        OptionError,
+        {"family": "poisson", "link": "probit"},
+        r"^family 'poisson' has no link 'probit'\. Links: log",
+    ),
+    (OptionError, {"family": "bernouli"}, r"'bernouli'; did you mean \"bernoulli\"\?"),
+    (OptionError, {"family": "nbinom2"}, r'Write family="negative_binomial"$'),
+    (
+        OptionError,
+        {"family": "poisson", "reml": True},
+        (
+            r"^reml=True is for gaussian models: with another family the fixed effects "
+            r"cannot be integrated out exactly\. Leave reml out$"
+        ),
+    ),
+    (
+        OptionError,
+        {"family": "poisson", "df": "satterthwaite"},
+        (
+            r"^df='satterthwaite' is for gaussian models: with family poisson the "
+            r"coefficients have z tests\. Leave df out$"
+        ),
+    ),
+    (
+        OptionError,
+        {"family": "poisson", "df": "kenward-roger"},
+        r"^df='kenward-roger' is for gaussian models",
+    ),
+    (
+        OptionError,
+        {"family": "poisson", "trials": "size"},
+        r"^trials= is for binomial responses; a poisson response has none$",
+    ),
+    (
+        OptionError,
+        {"family": "bernoulli", "trials": "size"},
+        r"^trials= is for binomial responses; a bernoulli response has none$",
+    ),
+    (
+        OptionError,
+        {"family": "betabinomial"},
+        (
+            r"^family betabinomial needs the number of trials: write cbind\(successes, "
+            r"failures\) ~ \.\.\. in the formula, or trials=$"
+        ),
+    ),
+    (
+        OptionError,
+        {"family": "poisson", "quad": "lapalce"},
+        r"did you mean \"laplace\"",
+    ),
+    (OptionError, {"family": "poisson", "quad": 0}, r"^n_nodes must be a whole number"),
+    (OptionError, {"family": "poisson", "quad": 2.5}, r"^quad=2\.5"),
+    (OptionError, {"family": "poisson", "quad": True}, r"^quad=True"),
+    (OptionError, {"family": "poisson", "quad": None}, r"^quad=None"),
+    (
+        OptionError,
+        {"quad": ngmm.Laplace()},
+        r"^quad=Laplace\(\): the random effects of a",
     ),
 ]
 
@@ -483,6 +827,88 @@ def test_options(
 ) -> None:
     with pytest.raises(error, match=pattern):
         ngmm.fit(GOOD, frame(), **arguments)
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize(
+    ("error", "options", "response", "changes", "pattern"), FAMILY_RESPONSES
+)
+def test_responses_of_the_families(
+    error: type[NgmmError],
+    options: dict[str, Any],
+    response: str,
+    changes: dict[str, Any],
+    pattern: str,
+) -> None:
+    with pytest.raises(error, match=pattern) as caught:
+        ngmm.fit(f"{response} ~ {RANDOM}", counts(**changes), **options)
+    assert type(caught.value) is error
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize(("error", "arguments", "pattern"), FAMILY_OPTIONS)
+def test_options_of_the_families(
+    error: type[NgmmError], arguments: dict[str, Any], pattern: str
+) -> None:
+    with pytest.raises(error, match=pattern):
+        ngmm.fit(f"hits ~ {RANDOM}", counts(), **arguments)
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize(
+    ("response", "options"),
+    [
+        ("hits", {"family": "poisson"}),
+        ("hits", {"family": "poisson", "weights": "size"}),
+        ("hits", {"family": "negative_binomial", "quad": 5}),
+        ("hits", {"family": "negative_binomial", "link": "sqrt", "quad": "laplace"}),
+        ("hits", {"family": "binomial", "trials": "size"}),
+        ("hits", {"family": "binomial", "trials": 4}),
+        ("hits / size", {"family": "binomial", "trials": "size", "df": "none"}),
+        ("cbind(hits, size - hits)", {"family": "betabinomial", "reml": False}),
+        ("used", {"family": "bernoulli"}),
+        ("used", {"family": "binomial", "link": "probit"}),
+        ("used == 'Y'", {"family": "bernoulli", "link": "cloglog"}),
+        ("passed", {"family": "bernoulli", "quad": 25}),
+        ("share", {"family": "beta"}),
+        ("share", {"family": "gamma", "link": "inverse"}),
+        ("share", {"family": "inverse_gaussian", "offset": "dose"}),
+        ("1 + 0 * hits", {"family": "poisson", "offset": "dose"}),
+    ],
+    ids=str,
+)
+def test_good_calls_of_the_families(response: str, options: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="a model was made"):
+        ngmm.fit(f"{response} ~ {RANDOM}", counts(), **options)
+
+
+@pytest.mark.usefixtures("no_model")
+def test_an_effect_of_each_row_is_overdispersion() -> None:
+    formula = "hits ~ days + (1 | subj) + (1 | row)"
+    for family, trials in (
+        ("poisson", None),
+        ("negative_binomial", None),
+        ("binomial", "size"),
+    ):
+        with pytest.raises(AssertionError, match="a model was made"):
+            ngmm.fit(formula, counts(), family=family, trials=trials)
+
+
+def test_nodes_for_crossed_factors() -> None:
+    with pytest.raises(
+        OptionError, match=r'subj.*item.*quad="laplace"|quad="laplace".*subj.*item'
+    ):
+        ngmm.fit(
+            "hits ~ days + (1 | subj) + (1 | item)", counts(), family="poisson", quad=9
+        )
+
+
+def test_more_nodes_than_memory() -> None:
+    with pytest.raises(OptionError, match=r"^n_nodes=10000000 is beyond the limit of"):
+        ngmm.fit(f"hits ~ {RANDOM}", counts(), family="poisson", quad=10**7)
+    formula = "hits ~ days + (1 + days + dose | arm)"
+    with pytest.raises(OptionError, match=r"nodes|memory"):
+        ngmm.fit(formula, counts(), family="poisson", quad=1001)
 
 
 @pytest.mark.usefixtures("no_model")

@@ -15,6 +15,7 @@ import pytest
 import ngmm
 from ngmm.__main__ import main
 from ngmm.errors import RankDeficiencyWarning
+from ngmm.model import GeneralizedEstimate
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 
@@ -89,6 +90,47 @@ def test_columns_for_weights_and_offset(
     assert moved == pytest.approx(100, rel=1e-6)
 
 
+@pytest.fixture
+def herds(tmp_path: Path) -> Path:
+    path = tmp_path / "cbpp.csv"
+    ngmm.datasets.load("cbpp").to_csv(path, index=False)
+    return path
+
+
+def test_a_generalized_model(herds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    formula = "incidence ~ C(period) + (1 | herd)"
+    arguments = ["fit", formula, str(herds), "--family", "binomial", "--quad", "9"]
+    document = run_json([*arguments, "--trials", "size"], capsys)
+    # lme4 with nine nodes and all constants; tolerances of the tests against it.
+    assert document["loglik"] == pytest.approx(-91.9833717963, abs=1e-5)
+    assert (document["family"], document["link"]) == ("binomial", "logit")
+    assert document["phi"] is None
+    assert document["integral"]["n_nodes"] == 9
+    assert document["varcorr"][0]["sd"] == pytest.approx(0.647517712, rel=1e-4)
+
+
+def test_link_and_one_number_of_trials(
+    herds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    formula = "incidence ~ C(period) + (1 | herd)"
+    arguments = ["fit", formula, str(herds), "--family", "binomial", "--trials", "40"]
+    document = run_json([*arguments, "--link", "probit"], capsys)
+    expected = ngmm.fit(
+        formula, pd.read_csv(herds), family="binomial", link="probit", trials=40
+    )
+    # The same computation.
+    assert document["loglik"] == pytest.approx(expected.loglik, rel=1e-12)
+    assert isinstance(expected.estimate, GeneralizedEstimate)
+    assert document["integral"]["text"] == expected.estimate.integral.text
+
+
+def test_an_exact_likelihood_has_no_rule(
+    csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = run_json(["fit", FORMULA, str(csv)], capsys)
+    assert (document["integral"], document["phi"]) == (None, None)
+
+
 def test_compressed_csv(csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = csv.with_suffix(".csv.gz")
     packed.write_bytes(gzip.compress(csv.read_bytes()))
@@ -153,6 +195,9 @@ BAD_INPUT = {
     "weights": (["fit", FORMULA, "{csv}", "--weights", "weight"], '"weight"'),
     "family": (["fit", FORMULA, "{csv}", "--family", "gausian"], "gaussian"),
     "df": (["fit", FORMULA, "{csv}", "--df", "kenwood"], "df must be one of"),
+    "quad": (["fit", FORMULA, "{csv}", "--quad", "9"], "leave quad out"),
+    "trials": (["fit", FORMULA, "{csv}", "--trials", "9"], "for binomial responses"),
+    "link": (["fit", FORMULA, "{csv}", "--link", "log"], "has no link 'log'"),
     "no file": (["fit", FORMULA, "no.csv"], "cannot read no.csv: No such file"),
     "folder": (["fit", FORMULA, "{folder}"], "cannot"),
     "ending": (["fit", FORMULA, "data.xlsx"], "ends in .csv, .csv.gz or .parquet"),

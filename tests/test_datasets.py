@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ngmm import datasets
+from ngmm import datasets, families
+from ngmm.design import build_design
 from ngmm.errors import OptionError
+from ngmm.formula import parse
 
 # Sum of one column: a file that was changed by accident cannot pass.
 CHECKSUMS = {
@@ -25,6 +27,13 @@ CHECKSUMS = {
     "Orthodont": ("distance", 2594.5),
     "Machines": ("score", 3221.1),
     "Oats": ("yield", 7486),
+    "schizophrenia": ("SqrtWeek", 1956.3116),
+    "epil": ("y", 1948),
+    "Owls": ("ArrivalTime", 14829.82),
+    "Salamanders": ("count", 852),
+    "grouseticks": ("TICKS", 2567),
+    "bacteria": ("week", 980),
+    "Arabidopsis": ("total.fruits", 18727),
 }
 
 
@@ -72,6 +81,20 @@ def test_description(name: str) -> None:
     assert any(f"({year})" in about.source for year in range(1900, 2030))
 
 
+@pytest.mark.parametrize("name", datasets.names())
+def test_the_model_to_try(name: str) -> None:
+    about = datasets.describe(name)
+    family = families.get(about.family)
+    design, _ = build_design(
+        parse(about.formula),
+        datasets.load(name),
+        binary_response=about.family == "bernoulli",
+    )
+    family.check(design.y, design.trials, design.response_name, design.index)
+    assert design.n_rows == about.rows
+    assert design.aliased == ()
+
+
 @pytest.mark.parametrize(
     ("name", "column", "levels"),
     [
@@ -82,6 +105,10 @@ def test_description(name: str) -> None:
         ("Exam", "schgend", ["mixed", "boys", "girls"]),
         ("Orthodont", "Sex", ["Male", "Female"]),
         ("Contraception", "livch", ["0", "1", "2"]),
+        ("Salamanders", "spp", ["GP", "PR", "DM"]),
+        ("Arabidopsis", "gen", ["4", "5", "6"]),
+        ("schizophrenia", "id", ["1103", "1104", "1105"]),
+        ("bacteria", "trt", ["placebo", "drug", "drug+"]),
     ],
 )
 def test_order_of_levels(name: str, column: str, levels: list[str]) -> None:

@@ -9,8 +9,8 @@ The steps: `read_frame` takes the used columns, `complete_rows` leaves out missi
 from __future__ import annotations
 
 from ngmm.design.build import build_design
-from ngmm.design.checks import check_identifiable
-from ngmm.design.magnitudes import check_magnitudes
+from ngmm.design.checks import check_events, check_identifiable
+from ngmm.design.magnitudes import check_magnitudes, check_offset
 from ngmm.design.records import Design, NewDesign, RandomDesign
 from ngmm.design.spec import DesignSpec
 
@@ -20,6 +20,8 @@ __all__ = [
     "NewDesign",
     "RandomDesign",
     "build_design",
+    "check_events",
     "check_identifiable",
     "check_magnitudes",
+    "check_offset",
 ]

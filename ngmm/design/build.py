@@ -23,7 +23,13 @@ from ngmm.design.records import Design
 from ngmm.design.response import check_varies, response_values
 from ngmm.design.rowvalues import RowValues, row_values
 from ngmm.design.spec import DesignSpec, offset_values
-from ngmm.errors import DataError, OptionError, did_you_mean
+from ngmm.design.trials import (
+    check_successes,
+    successes,
+    trial_counts,
+    trials_argument,
+)
+from ngmm.errors import OptionError, did_you_mean
 from ngmm.formula import ModelFormula, columns_of
 
 __all__ = ["build_design"]
@@ -38,6 +44,7 @@ def build_design(
     trials: Any = None,
     contrasts: Mapping[str, Contrast] | None = None,
     na_action: str = "drop",
+    binary_response: bool = False,
 ) -> tuple[Design, DesignSpec]:
     """Return the arrays of a model, and how to build them again for new data.
 
@@ -49,9 +56,13 @@ def build_design(
         A pandas frame, a mapping from column names to values, or a frame of another
         library that narwhals reads. Only the columns that are used are looked at, and
         names are looked up nowhere else.
-    weights, offset, trials
+    weights, offset
         Name of a column, or an array with a value for each row of ``data``: prior
-        weights, a known part of the linear predictor, binomial numbers of trials.
+        weights, a known part of the linear predictor.
+    trials
+        Binomial numbers of trials: a column, an array, or one whole number for all
+        rows. The response is then the number of successes, or their proportion if any
+        value is not whole.
     contrasts
         Column name -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"`` or a matrix
         with a row for each level. Without it, ordered categoricals have polynomial
@@ -59,6 +70,9 @@ def build_design(
     na_action
         ``"drop"`` leaves out the rows in which a used column is missing; ``"raise"``
         raises if there are any.
+    binary_response
+        Whether the response may have two labels instead of numbers: the second one, in
+        the order of the categories or of the alphabet, counts as 1.
 
     Returns
     -------
@@ -93,39 +107,47 @@ def build_design(
     (('Intercept', 'x[T.b]'), [0, 0, 1], {'y': 1})
     """
     contrasts = dict(contrasts or {})
-    arguments = {"weights": weights, "offset": offset, "trials": trials}
-    named = [given for given in arguments.values() if isinstance(given, str)]
+    arguments = {"weights": weights, "offset": offset}
+    named = [g for g in (*arguments.values(), trials) if isinstance(g, str)]
     whole = read_frame(data, [*terms.variables, *named])
     labelled = isinstance(data, pd.DataFrame)
     beside = {
         role: row_values(role, given, whole, labelled=labelled)
         for role, given in arguments.items()
     }
+    beside["trials"] = trials_argument(trials, whole, labelled=labelled)
     complete = _complete(whole, beside, na_action)
     frame = whole.take(complete.rows) if complete.n_dropped else whole
 
     columns = read_columns(frame, _expression_columns(terms))
     _check_contrasts(contrasts, columns, terms)
     check_bar_direction(terms.random, columns, frame)
-    response = response_values(terms.response, columns, frame.index)
-    trial_counts = _trials(response.trials, beside["trials"], complete.rows, frame)
-    if trial_counts is None:
-        check_varies(response.y, terms.response.expr)
+    offsets = _offset(terms, columns, beside["offset"], complete.rows, frame)
+    response = response_values(
+        terms.response, columns, frame.index, binary=binary_response
+    )
+    name, y = terms.response.expr, response.y
+    counts = trial_counts(response, name, beside["trials"], complete.rows, frame.index)
+    if counts is None:
+        check_varies(y, name, offsets)
+    else:
+        y = successes(y, counts, name, frame.index)
+        check_successes(y, counts, name)
 
     X, fixed = build_matrix(terms.fixed, columns, contrasts, frame.n_rows)
     check_finite(X, fixed.names, frame.index)
     kept = independent_columns(X)
     random, random_specs = build_random(terms.random, columns, frame, contrasts)
     design = Design(
-        y=response.y,
-        response_name=terms.response.expr,
+        y=y,
+        response_name=name,
         X=select_columns(X, kept),
         names=tuple(fixed.names[column] for column in kept),
         column_terms=tuple(fixed.column_terms[column] for column in kept),
-        offset=_offset(terms, columns, beside["offset"], complete.rows, frame),
+        offset=offsets,
         weights=_weights(beside["weights"], complete.rows, frame),
         has_weights=weights is not None,
-        trials=trial_counts,
+        trials=counts,
         random=random,
         rows=complete.rows,
         index=frame.index,
@@ -134,6 +156,7 @@ def build_design(
         aliased=tuple(
             name for column, name in enumerate(fixed.names) if column not in set(kept)
         ),
+        response_levels=response.levels,
     )
     predictors = _predictor_columns(terms)
     spec = DesignSpec(
@@ -194,19 +217,6 @@ def _check_contrasts(
             f"{did_you_mean(name, factors) or '.'} "
             f"Factors: {listing(factors) or 'none'}"
         )
-
-
-def _trials(
-    from_formula: NDArray[np.float64] | None,
-    given: RowValues | None,
-    rows: NDArray[np.int64],
-    frame: Frame,
-) -> NDArray[np.float64] | None:
-    if given is None:
-        return from_formula
-    if from_formula is not None:
-        raise DataError("cbind() in the formula gives the trials already; drop trials=")
-    return given.numbers(rows, frame.index, positive=True)
 
 
 def _weights(

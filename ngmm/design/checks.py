@@ -11,10 +11,15 @@ from ngmm.design._text import counted
 from ngmm.design.columns import Column, Factor, Numeric
 from ngmm.design.frame import Frame
 from ngmm.design.records import Design, RandomDesign
-from ngmm.errors import DesignError
+from ngmm.errors import DataError, DesignError
 from ngmm.formula import RandomTerm, columns_of
 
-__all__ = ["check_bar_direction", "check_identifiable", "check_term"]
+__all__ = [
+    "check_bar_direction",
+    "check_events",
+    "check_identifiable",
+    "check_term",
+]
 
 # Fewer distinct values than this can be honest labels such as 0.5, 1, 1.5.
 _MANY_VALUES = 20
@@ -51,41 +56,86 @@ def check_term(term: RandomDesign) -> None:
                 )
 
 
-def check_identifiable(design: Design) -> None:
-    """Raise if random effects of a Gaussian model cannot be told from the residual.
+def check_identifiable(
+    design: Design,
+    *,
+    family: str = "gaussian",
+    residual: bool = True,
+    binary: bool = False,
+) -> None:
+    """Raise if the variances of the random effects are not identified.
 
     Parameters
     ----------
     design
-        The design of a model with a residual variance.
+        The design.
+    family
+        Name of the response distribution, for messages.
+    residual
+        Whether the model has a residual variance, from which an effect of each row
+        could not be told. Without one, ``(1 | row)`` is overdispersion.
+    binary
+        Whether each row is a single trial, which says nothing of overdispersion.
 
     Raises
     ------
     DesignError
-        If a grouping factor has as many levels as there are rows, a term as many
-        random effects as there are rows, or two terms the same effect.
+        If a grouping factor has as many levels as there are rows where the family
+        leaves no room for that, if a term has too many random effects for the rows, or
+        if two terms have the same effect.
     """
     n = design.n_rows
     _check_repeated(design)
     for term in design.random:
-        if term.n_levels >= n:
-            raise DesignError(
-                f"grouping factor '{term.group}' has {counted(term.n_levels, 'level')} "
-                f"for {counted(n, 'row')}: with family gaussian its variance cannot be "
-                "told from the residual. Use a coarser group, or a count family if you "
-                "meant an observation-level effect"
-            )
+        if term.n_levels >= n and (residual or binary):
+            raise _one_row_a_level(term, n, family, residual=residual)
         # Independent columns each have one random effect a level.
         k = len(term.names) if term.correlated else 1
-        if k * term.n_levels >= n:
+        total = k * term.n_levels
+        if total > n or (residual and total == n):
+            beside = " and the residual variance" if residual else ""
+            relation = "not above" if residual else "below"
             raise DesignError(
                 f"term {term.label}: {counted(n, 'observation')}, "
-                f"{counted(k * term.n_levels, 'random effect')} in "
+                f"{counted(total, 'random effect')} in "
                 f"{counted(term.n_levels, 'level')}. The number of observations (={n}) "
-                f"is not above the number of random effects (={k * term.n_levels}), so "
-                "the variances of the random effects and the residual variance are "
-                f"probably unidentifiable. Remove columns, e.g. (1 | {term.group})"
+                f"is {relation} the number of random effects (={total}), so the "
+                f"variances of the random effects{beside} are probably "
+                f"unidentifiable. Remove columns, e.g. (1 | {term.group})"
             )
+
+
+def check_events(design: Design, family: str) -> None:
+    """Raise if counts are zero in all rows, or a binary response the same in all.
+
+    Raises
+    ------
+    DataError
+        If so: the likelihood grows without end as the mean runs to its bound.
+    """
+    if design.trials is None and (design.y == design.y[0]).all():
+        value = int(design.y[0])
+        if value == 0 or family in ("bernoulli", "binomial"):
+            raise DataError(
+                f"response {design.response_name} is {value} in all rows: with family "
+                f"{family} the likelihood has no maximum"
+            )
+
+
+def _one_row_a_level(
+    term: RandomDesign, n: int, family: str, *, residual: bool
+) -> DesignError:
+    levels = f"{counted(term.n_levels, 'level')} for {counted(n, 'row')}"
+    if residual:
+        return DesignError(
+            f"grouping factor '{term.group}' has {levels}: with family {family} its "
+            "variance cannot be told from the residual. Use a coarser group, or a "
+            "count family if you meant an observation-level effect"
+        )
+    return DesignError(
+        f"grouping factor '{term.group}' has {levels}: one trial a level says nothing "
+        f"of a variance between levels with family {family}. Use a coarser group"
+    )
 
 
 def _check_repeated(design: Design) -> None:

@@ -13,6 +13,10 @@ from ngmm.errors import DataError
 # Variances are squared ratios of two columns, so the fourth power must be finite.
 LARGEST = 1e75
 
+# exp(709) is the largest number; half of it leaves room for the rest of the predictor.
+LARGEST_EXPONENT = 350.0
+EXPONENTIAL = frozenset({"log", "logit", "probit", "cloglog"})
+
 
 def check_magnitudes(design: Design) -> None:
     """Raise if a column is so large or so small that variances cannot be represented.
@@ -31,9 +35,41 @@ def check_magnitudes(design: Design) -> None:
             )
 
 
+def check_offset(design: Design, link: str) -> None:
+    """Raise if an offset leaves the range of the exponential.
+
+    Parameters
+    ----------
+    design
+        The design.
+    link
+        Name of the link function.
+
+    Raises
+    ------
+    DataError
+        If the offset spreads so far that fitted means would overflow, as times of
+        exposure do that should have been logarithms.
+    """
+    if link not in EXPONENTIAL:
+        return
+    spread = float(np.ptp(design.offset))
+    if spread > LARGEST_EXPONENT:
+        remedy = (
+            "; give the logarithm of an exposure, e.g. offset(log(time))"
+            if link == "log"
+            else "; rescale it, or correct the values"
+        )
+        raise DataError(
+            f"the offset spreads over {spread:.1e} on the scale of the linear "
+            f"predictor, more than the {link} link can take{remedy}"
+        )
+
+
 def _columns(design: Design) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Everything numeric that a design contains, with a name for messages."""
     yield f"the response {design.response_name}", design.y - design.offset
+    yield "the offset", design.offset
     yield "the argument weights", design.weights
     yield "the argument weights", design.weights.min(keepdims=True)
     for name, x in zip(design.names, design.X.T, strict=True):

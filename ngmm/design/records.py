@@ -65,7 +65,8 @@ class Design:
     Attributes
     ----------
     y
-        Response, shape (n,); the successes if the response is ``cbind(k, n - k)``.
+        Response, shape (n,); the number of successes if there are trials; 0 or 1 if
+        the response has two labels.
     response_name
         The response as the user wrote it.
     X
@@ -95,6 +96,9 @@ class Design:
     aliased
         Names of columns that were left out of ``X`` because they are linear
         combinations of columns to their left.
+    response_levels
+        The labels of a binary response that count as 0 and as 1; None if the response
+        is numeric or boolean.
     """
 
     y: NDArray[np.float64]
@@ -112,6 +116,7 @@ class Design:
     missing: Mapping[str, int] = field(default_factory=dict)
     n_dropped: int = 0
     aliased: tuple[str, ...] = ()
+    response_levels: tuple[str, str] | None = None
 
     @property
     def n_rows(self) -> int:

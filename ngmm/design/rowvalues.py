@@ -39,6 +39,13 @@ class RowValues:
         """What counts of missing values call it."""
         return self.argument if self.column is None else self.column
 
+    @property
+    def name(self) -> str:
+        """What messages call it: ``weights`` or ``weights="w"``."""
+        if self.column is None:
+            return self.argument
+        return f'{self.argument}="{self.column}"'
+
     def numbers(
         self, rows: NDArray[np.int64], index: pd.Index, *, positive: bool
     ) -> NDArray[np.float64]:
@@ -50,9 +57,7 @@ class RowValues:
             If a value is not a number, not finite or, with ``positive``, negative; or
             if all are zero.
         """
-        name = (
-            self.argument if self.column is None else f'{self.argument}="{self.column}"'
-        )
+        name = self.name
         try:
             numbers = self.values.iloc[rows].to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as cause:
@@ -101,9 +106,9 @@ def row_values(
     else:
         array = np.asarray(given)
         if array.ndim != 1:
+            got = f"shape {array.shape}" if array.ndim else repr(given)
             raise DataError(
-                f"{argument} must be a column name or one value a row; "
-                f"got shape {array.shape}"
+                f"{argument} must be a column name or one value a row; got {got}"
             )
         series = pd.Series(array)
     check_length(argument, len(series), frame.n_rows)

@@ -78,9 +78,10 @@ class _State(NamedTuple):
 
 
 def minimise(
-    evaluate: Callable[[Array], tuple[Evaluation, object]],
+    evaluate: Callable[..., tuple[Evaluation, Values]],
     x0: Array,
     *,
+    carry: Values | None = None,
     retract: Callable[[Array, Array], Array] = lambda x, p: x + p,
     polish: Callable[[Array], Array] = lambda x: x,
     radius: float = 1.0,
@@ -91,9 +92,12 @@ def minimise(
     Parameters
     ----------
     evaluate
-        x -> (value, gradient and Hessian; anything to keep at the best point).
+        x -> (value, gradient and Hessian; anything to keep at the best point). With
+        `carry`, (x, what was kept at the best point so far) -> the same.
     x0
         Starting point (d,).
+    carry
+        What the first evaluation takes as kept: a warm start.
     retract
         (x, p) -> next trial point, x + p up to terms of second order in p; a curved
         path where the objective is closer to quadratic in other coordinates.
@@ -110,14 +114,21 @@ def minimise(
     One evaluation a step, and one copy of `evaluate` in the compiled program.
     """
     dtype = x0.dtype
-    blank = jax.eval_shape(evaluate, x0)
+    if carry is None:
+
+        def look(x: Array, _: Values) -> tuple[Evaluation, Values]:
+            return evaluate(x)
+
+    else:
+        look = evaluate
+    blank = jax.eval_shape(look, x0, carry)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), blank)
     start = NewtonResult(
         x=x0,
         value=jnp.asarray(jnp.inf, dtype),
         gradient=zeros[0].gradient,
         hessian=zeros[0].hessian,
-        aux=zeros[1],
+        aux=zeros[1] if carry is None else carry,
         gain=jnp.asarray(jnp.inf, dtype),
         n_steps=jnp.asarray(0),
         status=jnp.asarray(int(Status.RUNNING)),
@@ -134,20 +145,20 @@ def minimise(
         return s.best.status == int(Status.RUNNING)
 
     def step(s: _State) -> _State:
-        return _step(s, evaluate, retract, polish, max_steps)
+        return _step(s, look, retract, polish, max_steps)
 
     return lax.while_loop(running, step, state).best
 
 
 def _step(
     s: _State,
-    evaluate: Callable[[Array], tuple[Evaluation, object]],
+    evaluate: Callable[[Array, Values], tuple[Evaluation, Values]],
     retract: Callable[[Array, Array], Array],
     polish: Callable[[Array], Array],
     max_steps: int | Array,
 ) -> _State:
     """Evaluate the trial point, accept or reject it, and propose the next one."""
-    new, aux = evaluate(s.trial)
+    new, aux = evaluate(s.trial, s.best.aux)
     first = s.best.n_steps == 0
     noise = 1e-14 * jnp.abs(new.value) + 1e-12
     finite = (

@@ -6,15 +6,50 @@ carried back; where a variance or a correlation is at its boundary there is none
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.covariance import Pattern, factor_numpy
+from ngmm.covariance import Pattern, factor_numpy, pattern
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+
+
+class Term(Protocol):
+    """One random-effects term, as the design holds it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its k columns."""
+        ...
+
+    @property
+    def correlated(self) -> bool:
+        """Whether the columns may be correlated."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScaleParameter:
+    """The parameter of a response distribution beside its mean.
+
+    Attributes
+    ----------
+    name
+        ``"sigma"``, a standard deviation; otherwise what the family calls it.
+    value
+        Estimate, on the natural scale.
+    log_se
+        Standard error of its logarithm; NaN if the data do not identify it.
+    """
+
+    name: str
+    value: float
+    log_se: float
 
 
 @dataclass(frozen=True)
@@ -24,7 +59,7 @@ class Components:
     Attributes
     ----------
     sd
-        (k,) standard deviations, in the units of the response.
+        (k,) standard deviations, in the units of the linear predictor.
     correlation
         (k, k); NaN where a standard deviation is zero.
     d_log_sd
@@ -40,6 +75,17 @@ class Components:
     rank: int
     d_log_sd: Matrix
     d_z: NDArray[np.float64]
+
+    @property
+    def is_full_rank(self) -> bool:
+        """Whether the covariance matrix is away from every boundary."""
+        return self.rank == len(self.sd)
+
+    @property
+    def covariance(self) -> Matrix:
+        """(k, k) covariance matrix."""
+        finite = np.where(np.isnan(self.correlation), 0.0, self.correlation)
+        return np.outer(self.sd, self.sd) * finite
 
 
 def components(theta: Vector, sigma: float, p: Pattern) -> Components:
@@ -65,6 +111,19 @@ def components(theta: Vector, sigma: float, p: Pattern) -> Components:
         d_log_sd=np.column_stack([0.5 * d_log_var, np.full(k, 1.0 / sigma)]),
         d_z=np.concatenate([d_cor / interior[:, :, None], np.zeros((k, k, 1))], axis=2),
     )
+
+
+def term_components(
+    terms: Sequence[Term], theta: Vector, sigma: float
+) -> list[Components]:
+    """Components of each term of the formula, from the theta of all of them."""
+    out: list[Components] = []
+    start = 0
+    for term in terms:
+        p = pattern([(len(term.names), term.correlated)])
+        out.append(components(theta[start : start + p.n_theta], sigma, p))
+        start += p.n_theta
+    return out
 
 
 def log_interval(value: float, se: float, z: float) -> tuple[float, float]:

@@ -36,14 +36,14 @@ def variance_information(profile: Profile, n_residual: int) -> Matrix:
 
 def rss_gradient(profile: Profile) -> NDArray[np.float64]:
     """Derivative in theta of the generalised residual sum of squares."""
-    v = residual_direction(profile)
+    v = residual_direction(profile.tail)
     return np.einsum("awv,w,v->a", profile.tail_gradient, v, v)
 
 
-def residual_direction(profile: Profile) -> NDArray[np.float64]:
-    """(-gamma, 1): the combination of the tail that is the GLS residual."""
-    p = profile.tail.shape[0] - 1
-    gamma = np.linalg.solve(profile.tail[:p, :p], profile.tail[:p, p])
+def residual_direction(tail: Matrix) -> NDArray[np.float64]:
+    """(-gamma, 1): the combination of [X y] that is the GLS residual, from C."""
+    p = tail.shape[0] - 1
+    gamma = np.linalg.solve(tail[:p, :p], tail[:p, p])
     return np.append(-gamma, 1.0)
 
 

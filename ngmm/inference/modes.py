@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from ngmm.covariance import factor_numpy
 from ngmm.inference.information import residual_direction
 from ngmm.likelihood.coupling import FullCoupling, SparseCoupling
 from ngmm.likelihood.elimination import Elimination
-from ngmm.likelihood.gaussian import Profile
 from ngmm.likelihood.problem import GaussianProblem
 
 Vector = NDArray[np.float64]
@@ -55,13 +54,48 @@ class RowEffects:
     codes: NDArray[np.int32]
 
 
+class TermRows(Protocol):
+    """Columns and levels of rows for one term of the formula, user's units."""
+
+    @property
+    def Z(self) -> Matrix:  # noqa: N802, the field's letter
+        """(n, k) columns."""
+        ...
+
+    @property
+    def codes(self) -> NDArray[np.int32]:
+        """(n,) levels, -1 where unseen."""
+        ...
+
+
+def row_effects(
+    problem: GaussianProblem, terms: Sequence[TermRows | None], n: int
+) -> list[RowEffects]:
+    """Engine's columns of n rows for each factor, from the terms of the formula.
+
+    A term that is None, and an unseen level, has columns of zero.
+    """
+    out: list[RowEffects] = []
+    for factor, scale in enumerate(problem.data.column_scales):
+        z = np.zeros((n, len(scale)))
+        codes = np.zeros(n, dtype=np.int32)
+        for term, place in zip(terms, problem.places, strict=True):
+            if place.factor != factor or term is None:
+                continue
+            known = term.codes >= 0
+            z[:, place.columns] = np.where(known[:, None], term.Z, 0.0)
+            codes = np.where(known, term.codes, 0).astype(np.int32)
+        out.append(RowEffects(z / scale, codes))
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """The random effects given the data, at one estimate.
 
     Parameters
     ----------
-    problem, elimination, profile
+    problem, elimination
         The model, and what its likelihood says at the estimate.
     theta
         Engine's theta.
@@ -69,7 +103,6 @@ class Posterior:
 
     problem: GaussianProblem
     elimination: Elimination
-    profile: Profile
     theta: Vector
 
     @cached_property
@@ -93,9 +126,25 @@ class Posterior:
     def modes(self, factor: int) -> Matrix:
         """Conditional modes of one factor in the user's units: (levels, k)."""
         lam = self.factors[factor]
-        b = self.weights(factor) @ residual_direction(self.profile) @ (lam @ lam.T)
+        b = self.weights(factor) @ self._residual @ (lam @ lam.T)
         data = self.problem.data
         return b * data.y_scale / data.column_scales[factor]
+
+    @cached_property
+    def _residual(self) -> Vector:
+        return residual_direction(self.elimination.tail)
+
+    def term_modes(self) -> tuple[Matrix, ...]:
+        """Conditional modes of each term of the formula: (levels, k)."""
+        by_factor = [self.modes(f) for f in range(len(self.factors))]
+        return tuple(by_factor[p.factor][:, p.columns] for p in self.problem.places)
+
+    def term_variances(self) -> tuple[Matrix, ...]:
+        """Conditional variances over sigma^2 of each term: (levels, k)."""
+        by_factor = [
+            np.einsum("lii->li", self.covariance(f)) for f in range(len(self.factors))
+        ]
+        return tuple(by_factor[p.factor][:, p.columns] for p in self.problem.places)
 
     def covariance(self, factor: int) -> NDArray[np.float64]:
         """Conditional covariance over sigma^2 in the user's units: (levels, k, k)."""
@@ -131,7 +180,12 @@ class Posterior:
         j = row[:, None, None] + np.arange(k)[None, :]
         return self.elimination.u[component[:, None, None], i, j]
 
-    def row_variance(self, x: Matrix, effects: Sequence[RowEffects]) -> Vector:
+    def row_variance(
+        self,
+        x: Matrix,
+        effects: Sequence[RowEffects],
+        fixed: Matrix | None = None,
+    ) -> Vector:
         """Variance over sigma^2 of x' beta + z' b about its estimate, for each row.
 
         Parameters
@@ -141,6 +195,9 @@ class Posterior:
         effects
             Random-effect columns of the rows, a record for every factor. Unseen levels
             must have z = 0: what a new level adds is for the caller.
+        fixed
+            (p, p) covariance over sigma^2 of the estimate of R beta; None for C_XX^-1,
+            that of a Gaussian model.
         """
         variance = np.zeros(len(x))
         a = x.copy()
@@ -150,8 +207,9 @@ class Posterior:
             shrunk = e.z @ (lam @ lam.T)
             a -= np.einsum("nk,nkp->np", shrunk, self.weights(factor)[e.codes][..., :p])
         if p:
-            c = self.profile.tail[:p, :p]
-            variance += np.einsum("np,pn->n", a, np.linalg.solve(c, a.T))
+            c = self.elimination.tail[:p, :p]
+            half = np.linalg.solve(c, a.T) if fixed is None else fixed @ a.T
+            variance += np.einsum("np,pn->n", a, half)
         first = effects[0]
         t = self._given_first[first.codes]
         variance += np.einsum("ni,nij,nj->n", first.z, t, first.z)

@@ -21,6 +21,50 @@ NEGATIVE = -1e-7
 # lost its digits: relative variances of 1e10 are what double precision can carry.
 SMALLEST_RESIDUAL = 2e-5
 
+# Error of the log-likelihood that moves estimates visibly, and one worth a word:
+# likelihood-ratio statistics are off by at most four times as much.
+WRONG_INTEGRAL = 0.1
+ROUGH_INTEGRAL = 1e-3
+
+# Share of effective draws below which the standard error itself is not to be trusted.
+FEW_DRAWS = 0.1
+
+# On a logit scale 20 standard deviations are probabilities of 1 in 10^8: no data tell
+# such levels from ones without any variation.
+LARGEST_SD = {"logit": 20.0, "probit": 20.0, "cloglog": 20.0}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A dispersion parameter beyond which a family is another one in disguise.
+
+    Attributes
+    ----------
+    parameter
+        Its name.
+    largest
+        Where the two can no longer be told apart.
+    text
+        What the data show.
+    remedy
+        The family to use.
+    """
+
+    parameter: str
+    largest: float
+    text: str
+    remedy: str
+
+
+LIMITS = {
+    "negative_binomial": Limit(
+        "size", 1e6, "the counts show no overdispersion beyond Poisson", "poisson"
+    ),
+    "betabinomial": Limit(
+        "phi", 1e6, "the counts show no overdispersion beyond binomial", "binomial"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Message:
@@ -131,6 +175,98 @@ def residual_messages(share: float) -> list[Message]:
             "factor; if not, remove that factor or use one row a level",
         )
     ]
+
+
+def integral_messages(error: float | None) -> list[Message]:
+    """What is wrong when the random effects are integrated out roughly.
+
+    Parameters
+    ----------
+    error
+        Estimated error of the log-likelihood; None where it is not known.
+    """
+    if error is None or error <= WRONG_INTEGRAL:
+        return []
+    return [
+        Message(
+            f"the log-likelihood carries an error of about {error:.2g} from "
+            "integrating out the random effects: estimates and tests are unreliable",
+            'ngmm.fit(..., quad="auto"), or more nodes, such as quad=25',
+        )
+    ]
+
+
+def integral_notes(error: float | None) -> list[str]:
+    """A word on an integral that is good enough, but not for every purpose."""
+    if error is None or not ROUGH_INTEGRAL < error <= WRONG_INTEGRAL:
+        return []
+    note = (
+        f"the log-likelihood carries an error of about {error:.1g} from integrating "
+        'out the random effects; more nodes or quad="auto" make it smaller'
+    )
+    return [note]
+
+
+def importance_note(
+    loglik: float, found: float, std_error: float, n: int, n_effective: float
+) -> str:
+    """What importance sampling found of the error of a log-likelihood."""
+    note = (
+        f"importance sampling with {n:,} draws puts the log-likelihood at {found:.3f} "
+        f"(standard error {std_error:.1g}): the value of the fit, {loglik:.3f}, is off "
+        f"by {loglik - found:+.2g}. Comparisons of models that differ in their random "
+        "effects carry errors of this size"
+    )
+    if n_effective < FEW_DRAWS * n:
+        note += (
+            f". A few draws decide (they are worth {n_effective:.0f} equal ones): take "
+            "this as a rough figure"
+        )
+    return note
+
+
+def mode_messages(n_unsettled: int) -> list[Message]:
+    """What is wrong when conditional modes were not found."""
+    if not n_unsettled:
+        return []
+    return [
+        Message(
+            f"the random effects of {n_unsettled} level{'s' * (n_unsettled != 1)} have "
+            "no settled conditional mode: the log-likelihood is rough there",
+            "rescale columns whose sizes differ by many powers of ten, or use "
+            "quad=ngmm.TruncatedQuadrature()",
+        )
+    ]
+
+
+def runaway_messages(
+    link: str, group: str, names: Sequence[str], sd: NDArray
+) -> list[Message]:
+    """What is wrong when a variance on the scale of the link has no bound."""
+    largest = LARGEST_SD.get(link, np.inf)
+    return [
+        Message(
+            f"sd({name} | {group}) = {s:.3g} on the {link} scale: the variance runs "
+            "away, because nearly every level has one response only. Estimates and "
+            "standard errors depend on where the search stopped",
+            f"look at the rows of each level with data.groupby({group.split(':')!r}); "
+            f"levels of one row need no random effect, so remove ({name} | {group})",
+        )
+        for name, s in zip(names, sd, strict=True)
+        if s > largest
+    ]
+
+
+def dispersion_notes(family: str, dispersion: float | None) -> list[str]:
+    """A word on a dispersion parameter that has run to where it means nothing."""
+    limit = LIMITS.get(family)
+    if limit is None or dispersion is None or dispersion <= limit.largest:
+        return []
+    note = (
+        f"{limit.parameter} = {dispersion:.1g} (boundary): {limit.text}. Fixed effects "
+        f'are valid; family="{limit.remedy}" has the same likelihood'
+    )
+    return [note]
 
 
 def _is_convex(hessian: NDArray[np.float64]) -> bool:

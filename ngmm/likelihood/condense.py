@@ -65,11 +65,6 @@ class Condensed:
     column: tuple[Ints, ...]
 
 
-def elimination_order(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Factors by number of effects, largest first, from (levels, k) of each."""
-    return sorted(range(len(sizes)), key=lambda j: -sizes[j][0] * sizes[j][1])
-
-
 def condense(
     data: Standardised,
     groups: Sequence[GroupedColumns],
@@ -88,7 +83,7 @@ def condense(
     )
     rho = _sum_outer(basis, data.tail, first.codes, first.n_levels)
     rest = data.tail - np.einsum("nk,nkw->nw", basis, rho[first.codes])
-    slots = _slots(groups, patterns)
+    slots = place_slots(groups, patterns)
     layout = Layout(
         first=patterns[0],
         dense=slots.factors,
@@ -135,7 +130,7 @@ def _level_bases(z: Matrix, codes: NDArray, n_levels: int) -> tuple[Matrix, Matr
     return vectors * root[:, None, :], np.swapaxes(vectors * inverse[:, None, :], 1, 2)
 
 
-def _slots(groups: Sequence[GroupedColumns], patterns: Sequence[Pattern]) -> Slots:
+def place_slots(groups: Sequence[GroupedColumns], patterns: Sequence[Pattern]) -> Slots:
     """Split the dense factors into components that no row connects."""
     dense = groups[1:]
     if not dense:
@@ -249,7 +244,7 @@ def _dense_part(
     level, slot, values = (np.concatenate(x) for x in zip(*parts, strict=True))
     order = np.lexsort((slot, level))
     level, slot, values = level[order], slot[order], values[order]
-    coupling = _coupling(level, slot, values, groups[0].n_levels, layout)
+    coupling = choose_coupling(level, slot, values, groups[0].n_levels, layout)
     projection = _projection(coupling, c, m)
     explained = np.einsum("ek,ekw->ew", values, rho[level])
     for w in range(p1):
@@ -282,7 +277,7 @@ def _entries(
     )
 
 
-def _coupling(
+def choose_coupling(
     level: Ints, slot: Ints, values: Matrix, n_levels: int, layout: Layout
 ) -> Coupling:
     """The cheaper of the two forms."""

@@ -8,46 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
-from ngmm.estimation.newton import Evaluation, NewtonResult, minimise
+from ngmm.estimation.newton import (
+    Evaluation,
+    NewtonResult,
+    minimise,
+    trust_region_step,
+)
+from ngmm.estimation.status import Status
 from ngmm.likelihood.elimination import Elimination, System, eliminate
 from ngmm.likelihood.gaussian import Profile, profile
 from ngmm.likelihood.layout import Layout
+from ngmm.likelihood.retraction import retract, vanish
+from ngmm.linalg import precise
 
 R = TypeVar("R")
-
-# A relative standard deviation below this, on columns of unit mean square, is set to
-# zero if the objective agrees: Newton's error at a vanishing variance is cubed by the
-# last step, so what remains of it is far smaller.
-VANISHING = 1e-6
-
-
-def _vanish(theta: Array, layout: Layout) -> Array:
-    """Zero the columns of Lambda whose diagonal has all but vanished."""
-    parts = []
-    for s, p in zip(layout.slices, layout.patterns, strict=True):
-        part = theta[s]
-        pivot = part[np.array(p.diagonal)[np.array(p.cols)]]
-        small = (jnp.abs(pivot) < VANISHING) & (jnp.abs(part) < VANISHING)
-        parts.append(jnp.where(small, 0.0, part))
-    return jnp.concatenate(parts)
-
-
-def _retract(theta: Array, step: Array, layout: Layout) -> Array:
-    """Follow a Newton step in log coordinates for variances away from zero.
-
-    The objective is closer to quadratic in log theta_ii than in theta_ii: a Newton step
-    p in theta is p / (theta - p) in log theta. Steps that head for zero, or that more
-    than double theta, are taken as they are.
-    """
-    diagonal = jnp.concatenate(
-        [jnp.asarray(np.array(p.rows) == np.array(p.cols)) for p in layout.patterns]
-    )
-    share = step / jnp.where(theta == 0.0, 1.0, theta)
-    curved = diagonal & (theta != 0.0) & (share > -0.75) & (share < 0.5)
-    share = jnp.where(curved, share, 0.0)
-    return jnp.where(curved, theta * jnp.exp(share / (1.0 - share)), theta + step)
 
 
 def _maximise(
@@ -60,8 +37,8 @@ def _maximise(
     return minimise(
         evaluate,
         theta,
-        retract=lambda x, p: _retract(x, p, layout),
-        polish=lambda x: _vanish(x, layout),
+        retract=lambda x, p: retract(x, p, 0, layout.patterns),
+        polish=lambda x: vanish(x, 0, layout.patterns),
         max_steps=max_steps,
     )
 
@@ -72,6 +49,29 @@ def _profile(theta: Array, system: System, *, layout: Layout) -> Profile:
 
 def _eliminate(theta: Array, system: System, *, layout: Layout) -> Elimination:
     return eliminate(theta, system, layout)
+
+
+def half_objective(theta: Array, system: System, *, layout: Layout) -> Array:
+    """Minus the log-likelihood up to a constant, for first-order methods."""
+    return 0.5 * profile(theta, system, layout).value
+
+
+def as_result(
+    x: NDArray[np.float64], found: Profile, n_steps: int, status: Status
+) -> NewtonResult:
+    """A point found by other means, judged by its derivatives."""
+    with precise():
+        gain = float(trust_region_step(found.gradient, found.hessian, jnp.inf)[2])
+    return NewtonResult(
+        x=x,
+        value=found.value,
+        gradient=found.gradient,
+        hessian=found.hessian,
+        aux=found,
+        gain=gain,
+        n_steps=n_steps,
+        status=int(status),
+    )
 
 
 maximise = Compiled(_maximise)

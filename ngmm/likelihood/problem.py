@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.covariance import pattern
-from ngmm.likelihood.condense import condense, elimination_order
+from ngmm.likelihood.arrangement import Arrangement, Place, TermArrays, arrange
+from ngmm.likelihood.condense import condense
 from ngmm.likelihood.elimination import System
 from ngmm.likelihood.layout import Layout
 from ngmm.likelihood.standardise import (
@@ -26,54 +25,6 @@ from ngmm.likelihood.standardise import (
     Vector,
     standardise,
 )
-
-
-class TermArrays(Protocol):
-    """One random-effects term, as the design holds it."""
-
-    @property
-    def group(self) -> str:
-        """Name of the grouping factor."""
-        ...
-
-    @property
-    def Z(self) -> Matrix:  # noqa: N802, the field's letter
-        """(n, k) columns."""
-        ...
-
-    @property
-    def codes(self) -> NDArray[np.int32]:
-        """(n,) level of each row."""
-        ...
-
-    @property
-    def n_levels(self) -> int:
-        """Number of levels."""
-        ...
-
-    @property
-    def correlated(self) -> bool:
-        """Whether the columns may be correlated."""
-        ...
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a term of the formula stands in the engine.
-
-    Attributes
-    ----------
-    factor
-        Index of its grouping factor, in elimination order.
-    columns
-        Its columns among those of the factor.
-    theta
-        Its part of the engine's theta.
-    """
-
-    factor: int
-    columns: slice
-    theta: slice
 
 
 @dataclass(frozen=True)
@@ -88,18 +39,25 @@ class GaussianProblem:
         For each dense factor, the first column of each of its levels.
     data
         The standardised rows, for what goes back to the user's units.
-    groups
-        Columns of each factor in elimination order, user's units.
-    places
-        Where each term of the formula stands.
+    arranged
+        The terms of the formula in the engine's order, user's units.
     """
 
     system: System
     layout: Layout
     column: tuple[NDArray[np.int64], ...]
     data: Standardised
-    groups: tuple[GroupedColumns, ...]
-    places: tuple[Place, ...]
+    arranged: Arrangement
+
+    @property
+    def groups(self) -> tuple[GroupedColumns, ...]:
+        """Columns of each factor in elimination order, user's units."""
+        return self.arranged.groups
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where each term of the formula stands."""
+        return self.arranged.places
 
     @property
     def n_rows(self) -> int:
@@ -114,19 +72,12 @@ class GaussianProblem:
     @property
     def theta_scale(self) -> Vector:
         """Engine's theta over user's theta, in the engine's order."""
-        return np.concatenate(
-            [
-                scale[list(p.rows)]
-                for scale, p in zip(
-                    self.data.column_scales, self.layout.patterns, strict=True
-                )
-            ]
-        )
+        return self.arranged.theta_scale(self.data.column_scales)
 
     @property
     def order(self) -> NDArray[np.intp]:
         """Positions in the engine's theta of the user's theta."""
-        return np.concatenate([np.r_[place.theta] for place in self.places])
+        return self.arranged.order
 
     def to_user(self, theta: Vector) -> Vector:
         """User's theta from the engine's."""
@@ -162,17 +113,8 @@ def prepare(
     reml
         Whether the objective is the restricted one.
     """
-    names = list(dict.fromkeys(t.group for t in terms))
-    members = [[i for i, t in enumerate(terms) if t.group == name] for name in names]
-    order = elimination_order(
-        [(terms[m[0]].n_levels, sum(terms[i].Z.shape[1] for i in m)) for m in members]
-    )
-    members = [members[j] for j in order]
-    groups = tuple(_merge([terms[i] for i in m]) for m in members)
-    patterns = [
-        pattern([(terms[i].Z.shape[1], terms[i].correlated) for i in m])
-        for m in members
-    ]
+    arranged = arrange(terms)
+    groups, patterns = arranged.groups, arranged.patterns
     data = standardise(y, X, weights, groups)
     done = condense(data, groups, patterns, reml=reml)
     return GaussianProblem(
@@ -180,31 +122,5 @@ def prepare(
         layout=done.layout,
         column=done.column,
         data=data,
-        groups=groups,
-        places=_places(terms, members),
+        arranged=arranged,
     )
-
-
-def _merge(terms: Sequence[TermArrays]) -> GroupedColumns:
-    """All columns that share a grouping factor."""
-    columns = terms[0].Z if len(terms) == 1 else np.hstack([t.Z for t in terms])
-    return GroupedColumns(terms[0].codes, columns, int(terms[0].n_levels))
-
-
-def _places(
-    terms: Sequence[TermArrays], members: Sequence[Sequence[int]]
-) -> tuple[Place, ...]:
-    """Place of each term, in the order of the formula."""
-    places: dict[int, Place] = {}
-    theta = 0
-    for factor, ids in enumerate(members):
-        column = 0
-        for i in ids:
-            k = terms[i].Z.shape[1]
-            size = pattern([(k, terms[i].correlated)]).n_theta
-            places[i] = Place(
-                factor, slice(column, column + k), slice(theta, theta + size)
-            )
-            column += k
-            theta += size
-    return tuple(places[i] for i in range(len(terms)))

@@ -10,45 +10,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ngmm.design import Design, DesignSpec, check_magnitudes
-from ngmm.errors import DataError, OptionError, did_you_mean
+from ngmm.design import Design, DesignSpec
+from ngmm.errors import OptionError
 from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
-from ngmm.inference.modes import Posterior
+from ngmm.inference.analysis import Analysis, analyse
 from ngmm.inference.quantiles import check_level
-from ngmm.inference.verdict import (
-    Verdict,
-    boundary_notes,
-    optimum_messages,
-    residual_messages,
-)
+from ngmm.inference.verdict import Verdict
 from ngmm.model import Estimate, Model
-from ngmm.results import prediction as predicting
 from ngmm.results.call import Call
-from ngmm.results.coefficients import (
-    coefficient_frame,
-    degrees_of_freedom,
-    unscaled_covariance,
-)
+from ngmm.results.coefficients import coefficient_frame
 from ngmm.results.document import Document
 from ngmm.results.intervals import check_method, wald_frame
-from ngmm.results.random_effects import (
-    coefficient_frames,
-    mode_frames,
-    posterior,
-    term_modes,
-)
-from ngmm.results.simulation import check_seed, simulate_responses
+from ngmm.results.prediction import predict
+from ngmm.results.random_effects import coefficient_frames, mode_frames
+from ngmm.results.refitting import with_response
+from ngmm.results.request import request
+from ngmm.results.response import residuals
+from ngmm.results.simulation import check_count, check_seed, simulate_responses
 from ngmm.results.summary import brief, summarise
 from ngmm.results.table import Table
 from ngmm.results.tables import coef_table, method_caption, varcorr_table
-from ngmm.results.variances import term_components, variance_frame
+from ngmm.results.variances import variance_frame
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-RESIDUALS = ("response", "pearson", "deviance", "working", "quantile")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,6 +102,16 @@ class MixedModelFit:
         return self.model.family.link
 
     @property
+    def response_levels(self) -> tuple[str, str] | None:
+        """Labels of a binary response that count as 0 and as 1; None for numbers."""
+        return self.design.response_levels
+
+    @property
+    def response_name(self) -> str:
+        """The response as it was written."""
+        return self.design.response_name
+
+    @property
     def reml(self) -> bool:
         """Whether the restricted likelihood was maximised."""
         return self.model.reml
@@ -139,13 +136,18 @@ class MixedModelFit:
 
     @property
     def theta(self) -> np.ndarray:
-        """Entries of Lambda, relative to sigma: terms in the order of the formula."""
+        """Entries of Lambda: terms in the order of the formula; relative to `sigma`."""
         return self.estimate.theta.copy()
 
     @property
     def sigma(self) -> float:
-        """Residual standard deviation."""
+        """Residual standard deviation; 1 for families that have none."""
         return self.estimate.sigma
+
+    @property
+    def phi(self) -> float | None:
+        """Dispersion parameter of the family (its `size`, say); None without one."""
+        return self.estimate.phi
 
     @property
     def loglik(self) -> float:
@@ -159,7 +161,7 @@ class MixedModelFit:
 
     @property
     def df_model(self) -> int:
-        """Number of parameters: fixed effects, variance parameters, sigma."""
+        """Number of parameters: of the fixed effects, the variances, the response."""
         return self.model.df
 
     @property
@@ -214,11 +216,7 @@ class MixedModelFit:
     @property
     def is_singular(self) -> bool:
         """Whether some random-effects covariance matrix has less than full rank."""
-        layout = self.model.problem.layout
-        return any(
-            bool((self.estimate.engine_theta[s][list(p.diagonal)] == 0.0).any())
-            for s, p in zip(layout.slices, layout.patterns, strict=True)
-        )
+        return not all(c.is_full_rank for c in self._analysis.components)
 
     @property
     def estimate_text(self) -> str:
@@ -231,7 +229,7 @@ class MixedModelFit:
     @property
     def integral_text(self) -> str:
         """How the random effects were integrated out."""
-        return "exact"
+        return self._analysis.integral_text
 
     # Tables ----------------------------------------------------------------------
 
@@ -263,20 +261,23 @@ class MixedModelFit:
         [1.546, 17.0]
         """
         check_level(level)
-        frame = coefficient_frame(self.model, self.estimate, self._df, level)
+        frame = coefficient_frame(self._analysis, self._df, level)
         return coef_table(frame, method_caption(self.df_method), level=level)
 
     def varcorr(self, level: float = 0.95) -> Table:
         """Standard deviations and correlations of random effects, and the residual.
 
+        The last row is the residual standard deviation of a Gaussian model, or the
+        dispersion parameter of a family that has one.
+
         Parameters
         ----------
         level
-            Confidence level of the Wald intervals: symmetric for log sd and for
-            Fisher's z; missing at a boundary.
+            Confidence level of the Wald intervals: symmetric for log sd, for Fisher's z
+            and for the logarithm of a dispersion parameter; missing at a boundary.
         """
         check_level(level)
-        frame = variance_frame(self.model, self.estimate, level)
+        frame = variance_frame(self._analysis, level)
         return varcorr_table(frame, level=level)
 
     def conf_int(self, level: float = 0.95, method: str = "wald") -> Table:
@@ -287,8 +288,8 @@ class MixedModelFit:
         level
             Confidence level.
         method
-            ``"wald"``: t intervals with the degrees of freedom of `coef_table` for
-            fixed effects; for variance parameters as in `varcorr`.
+            ``"wald"``: t or z intervals as in `coef_table` for fixed effects; for
+            variance parameters as in `varcorr`.
 
         Raises
         ------
@@ -308,14 +309,15 @@ class MixedModelFit:
         ----------
         cond_sd
             Add columns ``<name>_sd``: conditional standard deviations, given the
-            variance parameters and beta.
+            variance parameters and beta; from the curvature at the mode unless the
+            model is Gaussian.
 
         Returns
         -------
         dict
             Grouping factor -> frame with a row a level and a column an effect.
         """
-        return mode_frames(self.model, self._posterior, self.sigma, cond_sd=cond_sd)
+        return mode_frames(self._analysis, cond_sd=cond_sd)
 
     def coef(self) -> dict[str, pd.DataFrame]:
         """Coefficients by level: fixed effects plus conditional modes.
@@ -356,7 +358,10 @@ class MixedModelFit:
     # Rows ------------------------------------------------------------------------
 
     def fitted(self) -> pd.Series:
-        """Fitted means: fixed part, offset and conditional modes, by row used."""
+        """Fitted means at the conditional modes, by row used.
+
+        Probabilities where the response counts successes.
+        """
         return pd.Series(self.predict(), name="fitted")
 
     def resid(self, kind: str = "response") -> pd.Series:
@@ -365,27 +370,24 @@ class MixedModelFit:
         Parameters
         ----------
         kind
-            ``"response"`` and ``"working"``: y - fitted. ``"pearson"`` and
-            ``"deviance"``: times the square root of the prior weight, as in lme4.
-            ``"quantile"``: those divided by sigma, standard normal under the model.
+            ``"response"``: y - fitted (a proportion of successes less its probability).
+            ``"pearson"``: those over the standard deviation of the response, and times
+            the square root of the prior weight; as in lme4 without the residual
+            variance of a Gaussian model or the phi of a gamma one. ``"deviance"``:
+            signed roots of the contributions to the deviance. ``"working"``: response
+            residuals over the slope of the mean in the linear predictor.
+            ``"quantile"``: standard normal under the model given the random effects
+            (Dunn and Smyth 1996); of a discrete response they are randomised, from
+            `seed`.
 
         Raises
         ------
         OptionError
             If there is no such kind.
         """
-        if kind not in RESIDUALS:
-            raise OptionError(
-                f"there are no residuals {kind!r}"
-                f"{did_you_mean(str(kind), RESIDUALS) or '.'} "
-                f"Kinds: {', '.join(RESIDUALS)}"
-            )
-        raw = self.design.y - self.fitted().to_numpy()
-        if kind in ("pearson", "deviance", "quantile"):
-            raw = raw * np.sqrt(self.design.weights)
-        if kind == "quantile":
-            raw = raw / self.sigma
-        return pd.Series(raw, index=self.design.index, name="resid")
+        eta = self.predict(kind="link").to_numpy()
+        values = residuals(self._analysis, eta, kind, self.seed)
+        return pd.Series(values, index=self.design.index, name="resid")
 
     def predict(
         self,
@@ -406,22 +408,30 @@ class MixedModelFit:
             A frame or mapping with the columns of the formula except the response;
             None for the rows the model was fitted to.
         kind
-            ``"response"`` and ``"link"`` agree for a Gaussian model; ``"terms"`` gives
-            the contribution of every term, a column each.
+            ``"response"``: the mean, a probability where the response counts successes.
+            ``"link"``: the linear predictor; both agree for a Gaussian model.
+            ``"terms"``: what every term contributes to the linear predictor, a column
+            each.
         re
             Random effects that enter: ``"all"``, ``"none"`` (b = 0), ``"marginal"`` (b
-            integrated out: the mean is that of ``"none"``, the prediction interval
-            contains the variation between levels), or a list of grouping factors.
+            integrated out: the mean over levels, which is that of ``"none"`` for a
+            linear mean only; a prediction interval contains the variation between
+            levels), or a list of grouping factors.
         new_levels
             Levels that were not in the data: ``"error"``; ``"population"``, b = 0;
-            ``"marginal"``, b = 0 with its variance in ``se`` and ``interval``;
-            ``"sample"``, one draw of b a level from `seed`.
+            ``"marginal"``, b integrated out of the mean, with its variance in ``se``
+            and ``interval``; ``"sample"``, one draw of b a level from `seed`.
         se
             Add the standard error of the mean: estimation of beta and of the
-            conditional modes, at the estimated variance parameters.
+            conditional modes, at the estimated variance parameters. On the scale of a
+            response that is not linear, by the delta method.
         interval
-            ``"confidence"`` for the mean, ``"prediction"`` for a new observation (of
-            weight one in new data); normal quantiles.
+            ``"confidence"`` for the mean: normal limits for the linear predictor,
+            carried over to the response. ``"prediction"`` for a new observation (of
+            weight one in new data): normal limits for a Gaussian response; otherwise
+            quantiles of 10,000 draws a row from its predictive distribution, from
+            `seed`. Counts of successes have them for the rows of the fit only, as
+            proportions; a 0/1 response has none.
         level
             Level of the interval.
 
@@ -436,7 +446,8 @@ class MixedModelFit:
         NewDataError
             If new data lack a column, have missing values or unseen levels.
         OptionError
-            If an argument is not one of those above.
+            If an argument is not one of those above, or the mean or interval asked for
+            does not exist for the family.
 
         Examples
         --------
@@ -447,7 +458,7 @@ class MixedModelFit:
         >>> fit.predict(new, interval="prediction").round(1).iloc[0].tolist()
         [449.6, 390.8, 508.5]
         """
-        ask = predicting.request(
+        ask = request(
             tuple(self.n_levels),
             kind=kind,
             re=re,
@@ -456,34 +467,7 @@ class MixedModelFit:
             interval=interval,
             level=level,
         )
-        rows = (
-            predicting.training_rows(self.design)
-            if newdata is None
-            else predicting.new_rows(self.design, self.spec, newdata, ask)
-        )
-        modes = (
-            term_modes(self.model, self._posterior)
-            if ask.groups
-            else [np.zeros((1, len(t.names))) for t in self.design.random]
-        )
-        covariances = self._covariances
-        sampled = predicting.sample_new_effects(rows, ask, covariances, self.seed)
-        if kind == "terms":
-            return predicting.term_frame(
-                self.design, self.estimate, rows, modes, ask, sampled
-            )
-        mean = predicting.linear_predictor(self.estimate, rows, modes, ask, sampled)
-        if not se and interval is None:
-            return pd.Series(mean, index=rows.index, name="fit")
-        var, single = predicting.variance(
-            self.model,
-            self.estimate,
-            self._posterior if ask.groups else None,
-            rows,
-            ask,
-            covariances,
-        )
-        return predicting.interval_frame(mean, var, single, rows, ask)
+        return predict(self._analysis, self.spec, newdata, ask, self.seed)
 
     def simulate(self, n: int = 1, seed: int | None = None) -> pd.DataFrame:
         """Responses drawn from the fitted model, with new random effects.
@@ -505,13 +489,9 @@ class MixedModelFit:
         OptionError
             If n or seed is not a whole number that can be used.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise OptionError(f"n must be a positive whole number, got {n!r}")
         values = simulate_responses(
-            self.design,
-            self.estimate,
-            self._covariances,
-            int(n),
+            self._analysis,
+            check_count(n),
             self.seed if seed is None else check_seed(seed),
         )
         return pd.DataFrame(values, index=self.design.index)
@@ -524,29 +504,18 @@ class MixedModelFit:
         Parameters
         ----------
         y
-            A value for each row used (`nobs` of them), on the scale of the model's
-            response: after a transformation such as ``log(y)``. `update` of the result
-            goes back to the response in the data.
+            A value for each row used (`nobs` of them), as `simulate` gives them: after
+            a transformation such as ``log(y)``; the number of successes where the
+            response counts them. `update` of the result goes back to the response in
+            the data.
 
         Raises
         ------
         DataError
-            If the length is wrong or a value is not a finite number.
+            If the length is wrong, or a value is not a finite number or not one the
+            family can take.
         """
-        try:
-            values = np.asarray(y, dtype=np.float64)
-        except (TypeError, ValueError) as cause:
-            raise DataError("refit: the response is not numeric") from cause
-        if values.shape != (self.nobs,):
-            raise DataError(
-                f"refit needs a value for each of the {self.nobs} rows used; got "
-                f"shape {values.shape}"
-            )
-        if not np.isfinite(values).all():
-            raise DataError("refit: the response has missing or infinite values")
-        design = replace(self.design, y=values)
-        check_magnitudes(design)
-        model = Model(design, self.model.family, reml=self.model.reml)
+        model = with_response(self.model, y)
         return replace(self, model=model, estimate=self.estimator(model))
 
     def update(self, change: str = ". ~ .", **arguments: Any) -> MixedModelFit:
@@ -585,9 +554,25 @@ class MixedModelFit:
 
     # Verdict and text ------------------------------------------------------------
 
-    def check(self) -> Verdict:
-        """Whether the numbers can be relied on, and what to do if not."""
-        return self._verdict
+    def check(self, *, importance: int | None = None) -> Verdict:
+        """Whether the numbers can be relied on, and what to do if not.
+
+        Parameters
+        ----------
+        importance
+            Number of draws of the random effects, such as 1000, by which the error of
+            the log-likelihood is estimated (importance sampling, from `seed`): for
+            rules that do not know their own, Laplace's for crossed factors.
+
+        Raises
+        ------
+        OptionError
+            If the number is not positive, or the model is Gaussian: it has no error.
+        """
+        if importance is None:
+            return self._analysis.verdict
+        n = check_count(importance, "importance")
+        return self._analysis.verdict_by_importance(n, self.seed)
 
     def summary(self) -> Document:
         """The fit on a page: ``print(fit.summary())``, also as Markdown and HTML."""
@@ -611,33 +596,13 @@ class MixedModelFit:
         return pd.Index(list(self.design.names), dtype=object)
 
     @cached_property
+    def _analysis(self) -> Analysis:
+        return analyse(self.model, self.estimate)
+
+    @property
     def _vcov(self) -> np.ndarray:
-        return self.sigma**2 * unscaled_covariance(self.model, self.estimate)
+        return self._analysis.vcov
 
     @cached_property
     def _df(self) -> np.ndarray:
-        return degrees_of_freedom(self.model, self.estimate, self.df_method)
-
-    @cached_property
-    def _posterior(self) -> Posterior:
-        return posterior(self.model, self.estimate)
-
-    @cached_property
-    def _covariances(self) -> list[np.ndarray]:
-        """Covariance matrix of the random effects of each term."""
-        found = term_components(self.model, self.estimate)
-        return [
-            np.outer(c.sd, c.sd) * np.where(np.isnan(c.correlation), 0, c.correlation)
-            for c in found
-        ]
-
-    @cached_property
-    def _verdict(self) -> Verdict:
-        e = self.estimate
-        messages = optimum_messages(e.status, e.gain, e.n_steps, e.profile.hessian)
-        messages += residual_messages(self.sigma / self.model.problem.data.y_scale)
-        notes: list[str] = []
-        found = term_components(self.model, self.estimate)
-        for term, c in zip(self.design.random, found, strict=True):
-            notes += boundary_notes(term.group, term.names, c.sd, c.correlation, c.rank)
-        return Verdict(tuple(messages), tuple(notes))
+        return self._analysis.degrees_of_freedom(self.df_method)

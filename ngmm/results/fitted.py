@@ -62,6 +62,16 @@ class Fitted(Protocol):
         ...
 
     @property
+    def response_name(self) -> str:
+        """The response as it was written."""
+        ...
+
+    @property
+    def response_levels(self) -> tuple[str, str] | None:
+        """Labels of a binary response that count as 0 and as 1; None for numbers."""
+        ...
+
+    @property
     def reml(self) -> bool:
         """Whether the restricted likelihood was maximised."""
         ...

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from ngmm.errors import NotSupportedError, OptionError, did_you_mean
@@ -34,32 +38,32 @@ def wald_frame(coefficients: pd.DataFrame, variances: pd.DataFrame) -> pd.DataFr
     """Columns estimate, conf_low, conf_high: fixed effects, then variance parameters.
 
     Rows of the latter are named ``sd(Days | Subject)``,
-    ``cor(Intercept, Days | Subject)`` and ``sigma``.
+    ``cor(Intercept, Days | Subject)``, and ``sigma`` or what the family calls its
+    dispersion parameter.
     """
     columns = ["estimate", "conf_low", "conf_high"]
     fixed = coefficients.loc[:, columns]
-    records = variances.to_dict("records")
+    records = [_parameter(r) for r in variances.to_dict("records")]
     random = pd.DataFrame(
-        [
-            [
-                r["sd"] if pd.isna(r["corr"]) else r["corr"],
-                r["conf_low"],
-                r["conf_high"],
-            ]
-            for r in records
-        ],
-        index=pd.Index(
-            [_label(r["group"], r["name"], r["name2"]) for r in records], dtype=object
-        ),
+        [values for _, values in records],
+        index=pd.Index([label for label, _ in records], dtype=object),
         columns=pd.Index(columns),
     )
     return pd.concat([fixed, random])
 
 
-def _label(group: str, name: str | None, name2: str | None) -> str:
-    """Name of a variance parameter; missing names may be None or NaN."""
-    if not isinstance(name, str):
-        return "sigma"
-    if not isinstance(name2, str):
-        return f"sd({name} | {group})"
-    return f"cor({name2}, {name} | {group})"
+def _parameter(row: Mapping[Hashable, Any]) -> tuple[str, list[float]]:
+    """Name, estimate and limits of a variance parameter.
+
+    Missing names may be None or NaN.
+    """
+    group, name, name2 = row["group"], row["name"], row["name2"]
+    if not pd.isna(row.get("dispersion", np.nan)):
+        label, estimate = name, row["dispersion"]
+    elif not isinstance(name, str):
+        label, estimate = "sigma", row["sd"]
+    elif not isinstance(name2, str):
+        label, estimate = f"sd({name} | {group})", row["sd"]
+    else:
+        label, estimate = f"cor({name2}, {name} | {group})", row["corr"]
+    return label, [estimate, row["conf_low"], row["conf_high"]]

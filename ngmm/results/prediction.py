@@ -2,285 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.design import Design, DesignSpec, NewDesign, RandomDesign
-from ngmm.errors import NewDataError, OptionError, did_you_mean
-from ngmm.inference.modes import Posterior, RowEffects
+from ngmm.design import DesignSpec
+from ngmm.inference.analysis import Analysis
+from ngmm.inference.marginal_mean import marginal_mean, marginal_slope, marginal_variance
 from ngmm.inference.quantiles import critical
-from ngmm.model import Estimate, Model
-from ngmm.results.coefficients import contrast_basis
+from ngmm.results.linear_predictor import (
+    Variance,
+    effects_of,
+    linear_predictor,
+    term_frame,
+    variance,
+)
+from ngmm.results.predictive import check_predictive, predictive_limits, within
+from ngmm.results.request import Request
+from ngmm.results.rows import new_rows, training_rows
 
-KINDS = ("response", "link", "terms")
-NEW_LEVELS = ("error", "population", "marginal", "sample")
-INTERVALS = (None, "confidence", "prediction")
-RE = ("all", "none", "marginal")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a prediction is asked for, validated.
-
-    Attributes
-    ----------
-    kind, new_levels, se, interval, level
-        As in `MixedModelFit.predict`.
-    groups
-        Grouping factors whose effects are conditioned on.
-    integrate
-        Whether the effects of the other groups count as unknown (``re="marginal"``)
-        rather than zero.
-    """
-
-    kind: str
-    groups: frozenset[str]
-    integrate: bool
-    new_levels: str
-    se: bool
-    interval: str | None
-    level: float
+Vector = NDArray[np.float64]
 
 
-def request(
-    groups: Sequence[str],
-    *,
-    kind: str,
-    re: str | Collection[str],
-    new_levels: str,
-    se: bool,
-    interval: str | None,
-    level: float,
-) -> Request:
-    """Check the arguments of `predict`.
-
-    Raises
-    ------
-    OptionError
-        Naming the argument, what came and what is possible.
-    """
-    _one_of("kind", kind, KINDS)
-    _one_of("new_levels", new_levels, NEW_LEVELS)
-    _one_of("interval", interval, INTERVALS)
-    critical(level)
-    if kind == "terms" and (se or interval is not None):
-        raise OptionError('kind="terms" gives contributions without se or interval')
-    integrate = isinstance(re, str) and re == "marginal"
-    if isinstance(re, str) or not isinstance(re, Collection):
-        if re not in RE:
-            raise OptionError(
-                f're must be "all", "none", "marginal" or a list of grouping factors; '
-                f"got {re!r}{' (for one factor write a list)' * (re in groups)}"
-            )
-        chosen = frozenset(groups) if re == "all" else frozenset[str]()
+def predict(
+    analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request, seed: int
+) -> pd.Series | pd.DataFrame:
+    """What `MixedModelFit.predict` gives."""
+    design = analysis.model.design
+    if newdata is None:
+        rows = training_rows(design)
     else:
-        for name in re:
-            if name not in groups:
-                raise OptionError(
-                    f"'{name}' is not a grouping factor of the model"
-                    f"{did_you_mean(str(name), groups) or '.'} "
-                    f"Grouping factors: {', '.join(groups)}"
-                )
-        chosen = frozenset(re)
-    return Request(kind, chosen, integrate, new_levels, se, interval, level)
+        rows = new_rows(design, spec, newdata, ask)
+    if ask.interval == "prediction":
+        check_predictive(analysis.model.family, rows, ask)
+    effects = effects_of(analysis, rows, ask, seed)
+    if ask.kind == "terms":
+        return term_frame(analysis, rows, ask, effects)
+    eta = linear_predictor(analysis, rows, ask, effects)
+    precise = ask.se or ask.interval is not None
+    unknown = variance(analysis, rows, ask, estimation=precise)
+    scale = _link_scale if ask.kind == "link" else _response_scale
+    columns = scale(analysis, eta, unknown, ask)
+    if ask.interval == "prediction":
+        limits = predictive_limits(analysis, rows, eta, unknown.total, ask.level, seed)
+        columns["lower"], columns["upper"] = limits
+    if not precise:
+        return pd.Series(columns["fit"], index=rows.index, name="fit")
+    wanted = ["fit", *["se"] * ask.se, *["lower", "upper"] * (ask.interval is not None)]
+    return pd.DataFrame({name: columns[name] for name in wanted}, index=rows.index)
 
 
-def _one_of(argument: str, value: object, allowed: Sequence[object]) -> None:
-    if not isinstance(value, (str, type(None))) or value not in allowed:
-        shown = ", ".join(repr(a) for a in allowed)
-        raise OptionError(f"{argument} must be one of {shown}; got {value!r}")
+def _link_scale(
+    _: Analysis, eta: Vector, unknown: Variance, ask: Request
+) -> dict[str, Vector]:
+    """Linear predictor, its standard error and normal confidence limits."""
+    se = np.sqrt(unknown.of_mean)
+    margin = float(critical(ask.level)) * se
+    return {"fit": eta, "se": se, "lower": eta - margin, "upper": eta + margin}
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows to predict: training or new."""
-
-    X: NDArray[np.float64]
-    offset: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    random: tuple[RandomDesign | None, ...]
-    index: pd.Index
-    unseen_codes: Mapping[str, NDArray[np.intp]]
-
-
-def training_rows(design: Design) -> Rows:
-    """The rows the model was fitted to."""
-    return Rows(
-        design.X, design.offset, design.weights, design.random, design.index, {}
-    )
-
-
-def new_rows(design: Design, spec: DesignSpec, newdata: Any, ask: Request) -> Rows:
-    """Rows of new data; unseen levels raise unless the request says what to do."""
-    wanted = True if ask.integrate else sorted(ask.groups)
-    new: NewDesign = spec.apply(
-        newdata, random=wanted or False, levels=not ask.integrate
-    )
-    if new.unseen and ask.new_levels == "error":
-        raise NewDataError(_unseen_text(new.unseen))
-    terms = iter(new.random)
-    built = {t.group for t in new.random}
-    random = tuple(next(terms) if t.group in built else None for t in design.random)
-    ones = np.ones(new.n_rows)
-    return Rows(new.X, new.offset, ones, random, new.index, new.unseen_codes)
-
-
-def _unseen_text(unseen: Mapping[str, pd.Series]) -> str:
-    parts = []
-    for group, counts in unseen.items():
-        labels = ", ".join(str(label) for label in counts.index[:5])
-        more = ", ..." if len(counts) > 5 else ""
-        rows, levels = int(counts.sum()), len(counts)
-        parts.append(
-            f"{rows} row{'s' * (rows != 1)} {'have' if rows != 1 else 'has'} {levels} "
-            f'unseen level{"s" * (levels != 1)} of "{group}" ({labels}{more})'
-        )
-    return (
-        "; ".join(parts) + '; pass new_levels="population" (their effects are zero), '
-        '"marginal" (zero, with the variance between levels in se and interval) or '
-        '"sample" (drawn at random)'
-    )
-
-
-def linear_predictor(
-    estimate: Estimate,
-    rows: Rows,
-    modes: Sequence[NDArray[np.float64]],
-    ask: Request,
-    sampled: Mapping[int, NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """Fixed part, offset, and the conditional modes asked for."""
-    eta = rows.X @ estimate.beta + rows.offset
-    for i, (term, b) in enumerate(zip(rows.random, modes, strict=True)):
-        if term is not None and term.group in ask.groups:
-            eta += _term_effect(term, b) + sampled.get(i, 0.0)
-    return eta
-
-
-def _term_effect(term: RandomDesign, b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over columns of Z times the effects of the row's level; zero if unseen."""
-    known = term.codes >= 0
-    effect = np.einsum("nk,nk->n", term.Z, b[np.where(known, term.codes, 0)])
-    return np.where(known, effect, 0.0)
-
-
-def term_frame(
-    design: Design,
-    estimate: Estimate,
-    rows: Rows,
-    modes: Sequence[NDArray[np.float64]],
-    ask: Request,
-    sampled: Mapping[int, NDArray[np.float64]],
-) -> pd.DataFrame:
-    """Contribution of every term; the columns sum to the linear predictor."""
-    out: dict[str, NDArray[np.float64]] = {}
-    for name, column, beta in zip(
-        design.column_terms, rows.X.T, estimate.beta, strict=True
-    ):
-        out[name] = out.get(name, 0.0) + column * beta
-    for i, (term, b) in enumerate(zip(rows.random, modes, strict=True)):
-        if term is not None and term.group in ask.groups:
-            out[term.label] = _term_effect(term, b) + sampled.get(i, 0.0)
-    if rows.offset.any():
-        out["(offset)" if "offset" in out else "offset"] = rows.offset
-    return pd.DataFrame(out, index=rows.index)
-
-
-def sample_new_effects(
-    rows: Rows, ask: Request, covariances: Sequence[NDArray[np.float64]], seed: int
-) -> dict[int, NDArray[np.float64]]:
-    """Effect on each row of one draw a new level, for each term that has any."""
-    if ask.new_levels != "sample":
-        return {}
-    generator = np.random.default_rng(seed)
-    out: dict[int, NDArray[np.float64]] = {}
-    for i, (term, cov) in enumerate(zip(rows.random, covariances, strict=True)):
-        if term is None or term.group not in rows.unseen_codes:
-            continue
-        labels = rows.unseen_codes[term.group]
-        draws = generator.multivariate_normal(
-            np.zeros(len(cov)), cov, size=int(labels.max()) + 1, method="eigh"
-        )
-        effect = np.einsum("nk,nk->n", term.Z, draws[np.maximum(labels, 0)])
-        out[i] = np.where(labels >= 0, effect, 0.0)
-    return out
-
-
-def variance(
-    model: Model,
-    estimate: Estimate,
-    given: Posterior | None,
-    rows: Rows,
-    ask: Request,
-    covariances: Sequence[NDArray[np.float64]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variance of the mean of each row, and what a single observation adds to it.
-
-    The first counts the estimation of beta and of the conditional modes at the
-    estimated variance parameters, and the effects of new levels under
-    ``new_levels="marginal"``; the second the residual, and under ``re="marginal"`` the
-    random effects themselves.
-    """
-    x = rows.X @ contrast_basis(model)
-    between = np.zeros(len(x))
-    for term, cov in zip(rows.random, covariances, strict=True):
-        if term is None:
-            continue
-        counted = ask.integrate | (
-            (term.codes < 0)
-            & (term.group in ask.groups)
-            & (ask.new_levels == "marginal")
-        )
-        between += np.where(counted, np.einsum("ni,ij,nj->n", term.Z, cov, term.Z), 0.0)
-    sigma2 = estimate.sigma**2
-    if given is not None:
-        mean = sigma2 * given.row_variance(x, _row_effects(model, rows, ask))
-    else:
-        p = x.shape[1]
-        half = np.linalg.solve(estimate.profile.tail[:p, :p], x.T)
-        mean = sigma2 * np.einsum("np,pn->n", x, half)
-    single = sigma2 / rows.weights
-    if ask.integrate:
-        return mean, single + between
-    return mean + between, single
-
-
-def _row_effects(model: Model, rows: Rows, ask: Request) -> list[RowEffects]:
-    """Engine's columns of each factor for the rows; zero where not conditioned on."""
-    problem = model.problem
-    n = len(rows.X)
-    out: list[RowEffects] = []
-    for factor, scale in enumerate(problem.data.column_scales):
-        z = np.zeros((n, len(scale)))
-        codes = np.zeros(n, dtype=np.int32)
-        for term, place in zip(rows.random, problem.places, strict=True):
-            if place.factor != factor or term is None or term.group not in ask.groups:
-                continue
-            known = term.codes >= 0
-            z[:, place.columns] = np.where(known[:, None], term.Z, 0.0)
-            codes = np.where(known, term.codes, 0).astype(np.int32)
-        out.append(RowEffects(z / scale, codes))
-    return out
-
-
-def interval_frame(
-    mean: NDArray[np.float64],
-    variance_of_mean: NDArray[np.float64],
-    single: NDArray[np.float64],
-    rows: Rows,
-    ask: Request,
-) -> pd.DataFrame:
-    """Columns fit, se if asked for, and lower and upper if an interval is."""
-    out = {"fit": mean}
+def _response_scale(
+    analysis: Analysis, eta: Vector, unknown: Variance, ask: Request
+) -> dict[str, Vector]:
+    """Mean, its standard error and limits carried over from the linear predictor."""
+    link = analysis.model.family.transform
+    out = {"fit": marginal_mean(link, eta, unknown.of_effects)}
     if ask.se:
-        out["se"] = np.sqrt(variance_of_mean)
-    if ask.interval is not None:
-        total = variance_of_mean + (single if ask.interval == "prediction" else 0.0)
-        margin = float(critical(ask.level)) * np.sqrt(total)
-        out["lower"], out["upper"] = mean - margin, mean + margin
-    return pd.DataFrame(out, index=rows.index)
+        slope = marginal_slope(link, eta, unknown.of_effects)
+        # Effects of new levels make the mean itself unknown; integrated ones do not.
+        between = marginal_variance(link, eta, unknown.unseen)
+        out["se"] = np.sqrt(slope**2 * unknown.estimation + between)
+    if ask.interval == "confidence":
+        margin = float(critical(ask.level)) * np.sqrt(unknown.of_mean)
+        low, high = (
+            marginal_mean(link, within(link, eta + sign * margin), unknown.integrated)
+            for sign in (-1, 1)
+        )
+        out["lower"], out["upper"] = np.minimum(low, high), np.maximum(low, high)
+    return out

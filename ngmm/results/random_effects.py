@@ -5,57 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ngmm.inference.modes import Posterior
-from ngmm.model import Estimate, Model
+from ngmm.inference.analysis import Analysis
 
 
-def posterior(model: Model, estimate: Estimate) -> Posterior:
-    """The random effects given the data."""
-    return Posterior(
-        model.problem,
-        model.elimination(estimate),
-        estimate.profile,
-        estimate.engine_theta,
-    )
-
-
-def term_modes(model: Model, given: Posterior) -> list[np.ndarray]:
-    """Conditional modes of each term of the formula: (levels, k)."""
-    by_factor = {
-        place.factor: given.modes(place.factor) for place in model.problem.places
-    }
-    return [by_factor[p.factor][:, p.columns] for p in model.problem.places]
-
-
-def mode_frames(
-    model: Model, given: Posterior, sigma: float, *, cond_sd: bool
-) -> dict[str, pd.DataFrame]:
+def mode_frames(analysis: Analysis, *, cond_sd: bool) -> dict[str, pd.DataFrame]:
     """Group -> frame with a row a level and a column an effect.
 
-    With ``cond_sd``, columns ``<name>_sd`` follow: standard deviations given theta,
-    sigma and beta.
+    With ``cond_sd``, columns ``<name>_sd`` follow: standard deviations given the
+    variance parameters and beta.
     """
+    terms = analysis.model.design.random
     values: dict[str, dict[str, np.ndarray]] = {}
-    sds: dict[str, dict[str, np.ndarray]] = {}
     levels: dict[str, pd.Index] = {}
-    modes = term_modes(model, given)
-    for term, place, b in zip(
-        model.design.random, model.problem.places, modes, strict=True
-    ):
-        columns = values.setdefault(term.group, {})
-        spread = sds.setdefault(term.group, {})
+    for term, b in zip(terms, analysis.modes, strict=True):
         levels[term.group] = term.levels
-        variance = (
-            np.einsum("lii->li", given.covariance(place.factor))[:, place.columns]
-            if cond_sd
-            else None
-        )
-        for i, name in enumerate(term.names):
-            columns[name] = b[:, i]
-            if variance is not None:
-                spread[f"{name}_sd"] = sigma * np.sqrt(variance[:, i])
+        columns = dict(zip(term.names, b.T, strict=True))
+        values.setdefault(term.group, {}).update(columns)
+    if cond_sd:
+        for term, variance in zip(terms, analysis.mode_variances(), strict=True):
+            names = [f"{name}_sd" for name in term.names]
+            values[term.group].update(zip(names, np.sqrt(variance.T), strict=True))
     return {
-        group: pd.DataFrame({**columns, **sds[group]}, index=levels[group])
+        group: pd.DataFrame(columns, index=levels[group])
         for group, columns in values.items()
     }
 

@@ -1,15 +1,13 @@
-"""Responses drawn from a fitted Gaussian model."""
+"""Responses drawn from a fitted model."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.design import Design
 from ngmm.errors import OptionError
-from ngmm.model import Estimate
+from ngmm.inference.analysis import Analysis
+from ngmm.results.response import draw
 
 
 def check_seed(seed: object) -> int:
@@ -25,23 +23,31 @@ def check_seed(seed: object) -> int:
     return int(seed)
 
 
-def simulate_responses(
-    design: Design,
-    estimate: Estimate,
-    covariances: Sequence[NDArray[np.float64]],
-    n: int,
-    seed: int,
-) -> NDArray[np.float64]:
-    """(rows, n) draws: new random effects, new residuals of variance sigma^2/weight."""
+def check_count(n: object, name: str = "n") -> int:
+    """The number of draws, if it is one.
+
+    Raises
+    ------
+    OptionError
+        If it is not a whole number from 1.
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise OptionError(f"{name} must be a positive whole number, got {n!r}")
+    return int(n)
+
+
+def simulate_responses(analysis: Analysis, n: int, seed: int) -> NDArray[np.float64]:
+    """(rows, n) draws: new random effects, and new responses given them."""
     generator = np.random.default_rng(seed)
-    mean = design.X @ estimate.beta + design.offset
-    out = np.repeat(mean[:, None], n, axis=1)
-    for term, cov in zip(design.random, covariances, strict=True):
-        values, vectors = np.linalg.eigh(cov)
+    model = analysis.model
+    design = model.design
+    mean = design.X @ analysis.estimate.beta + design.offset
+    eta = np.repeat(mean[:, None], n, axis=1)
+    for term, c in zip(design.random, analysis.components, strict=True):
+        values, vectors = np.linalg.eigh(c.covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        u = generator.standard_normal((n, term.n_levels, len(cov)))
+        u = generator.standard_normal((n, term.n_levels, len(root)))
         b = u @ root.T
         for column in range(n):
-            out[:, column] += np.einsum("nk,nk->n", term.Z, b[column][term.codes])
-    sd = estimate.sigma / np.sqrt(design.weights)
-    return out + sd[:, None] * generator.standard_normal(out.shape)
+            eta[:, column] += np.einsum("nk,nk->n", term.Z, b[column][term.codes])
+    return draw(model.family, design, eta, analysis.dispersion, generator)

@@ -20,6 +20,7 @@ from ngmm.results.render import one_line
 from ngmm.results.tables import (
     brief_coef_table,
     coef_table,
+    dispersion_table,
     method_caption,
     random_effects_table,
 )
@@ -50,7 +51,7 @@ def summarise(fit: Fitted) -> Document:
     verdict = fit.check()
     fields = (
         Field("formula", one_line(fit.formula)),
-        Field("family", f"{fit.family}({fit.link})"),
+        Field("family", _family(fit)),
         Field("data", _data(fit), beside=True),
         Field("groups", "\n".join(_group(fit, name) for name in fit.n_levels)),
         Field("integral", fit.integral_text),
@@ -62,11 +63,14 @@ def summarise(fit: Fitted) -> Document:
         ("BIC", number(fit.bic, 1)),
         ("df", _df(fit.df_model)),
     )
-    random = random_effects_table(fit.varcorr(_LEVEL).to_frame(), level=_LEVEL)
+    variances = fit.varcorr(_LEVEL).to_frame()
+    random = random_effects_table(variances, level=_LEVEL)
     fixed = coef_table(
         fit.coef_table(_LEVEL).to_frame(), method_caption(fit.df_method), level=_LEVEL
     )
-    body = [Fields(fields), Line(figures), *_sections(fit, random, fixed)]
+    dispersion = dispersion_table(variances, fit.family, level=_LEVEL)
+    sections = _sections(fit, random, dispersion, fixed)
+    body = [Fields(fields), Line(figures), *sections]
     return Document((*_head(fit, verdict), *body, *_foot(verdict)))
 
 
@@ -92,12 +96,14 @@ def brief(fit: Fitted) -> Document:
         Field("data", f"{integer(fit.nobs)} rows; {groups}"),
         Field("estimate", _estimate(fit)),
     )
-    random = random_effects_table(fit.varcorr(_LEVEL).to_frame(), intervals=False)
+    variances = fit.varcorr(_LEVEL).to_frame()
+    random = random_effects_table(variances, intervals=False)
+    dispersion = dispersion_table(variances, fit.family, intervals=False)
     fixed = brief_coef_table(fit.coef_table(_LEVEL).to_frame())
     body = [
         Fields(fields),
         Line((_loglik(fit), ("AIC", number(fit.aic, 1)))),
-        *_sections(fit, random, fixed),
+        *_sections(fit, random, dispersion, fixed),
     ]
     return Document((*_head(fit, verdict), *body))
 
@@ -121,15 +127,26 @@ def _foot(verdict: Verdict) -> list[Block]:
     return [Notes(notes, mark="note:", apart=True)] if notes else []
 
 
-def _sections(fit: Fitted, random: Table, fixed: Table) -> list[Block]:
+def _sections(
+    fit: Fitted, random: Table, dispersion: Table, fixed: Table
+) -> list[Block]:
     if fit.aliased:
         dropped = f"dropped, linear combinations of others: {', '.join(fit.aliased)}"
         lines = [fixed.caption, dropped] if fixed.caption else [dropped]
         fixed = replace(fixed, caption="\n".join(lines))
     sections: list[Block] = [Section("Random effects", random)]
+    if len(dispersion.frame) > 0:
+        sections.append(Section("Dispersion", dispersion))
     if len(fixed.frame) > 0:
         sections.append(Section("Fixed effects", fixed))
     return sections
+
+
+def _family(fit: Fitted) -> str:
+    text = f"{fit.family}({fit.link})"
+    if fit.response_levels is None:
+        return text
+    return f"{text}, P({one_line(fit.response_name)} = {fit.response_levels[1]})"
 
 
 def _data(fit: Fitted) -> str:

@@ -32,6 +32,15 @@ _TESTS = {
 }
 
 
+_VARIANCES = {
+    "negative_binomial": "Var(y) = mu + mu^2 / size",
+    "gamma": "Var(y) = phi mu^2",
+    "inverse_gaussian": "Var(y) = phi mu^3",
+    "beta": "Var(y) = mu (1 - mu) / (1 + phi)",
+    "betabinomial": "Var(y) = n p (1 - p) (phi + n) / (phi + 1) for n trials",
+}
+
+
 def method_caption(df_method: str) -> str:
     """How the coefficients were tested, in words.
 
@@ -94,13 +103,21 @@ def varcorr_table(
     frame
         Columns: group, name, name2, variance, sd, corr, conf_low, conf_high. A row
         without name2 is about a standard deviation, one with it about the correlation
-        of name and name2; the interval is for the sd or the correlation.
+        of name and name2; the interval is for the sd or the correlation. A column
+        dispersion, where there is one, holds that parameter in a row of its own.
     caption
         Printed below the table.
     level
         Confidence level of the intervals.
     """
     header = f"{percent(level)} CI"
+    interval: Column = FirstOf(
+        _sd_interval("conf_low", "conf_high", header), _corr_interval(header)
+    )
+    dispersion: list[Column] = []
+    if "dispersion" in frame:
+        dispersion = [Number("dispersion", "dispersion", missing="")]
+        interval = FirstOf(_dispersion_interval(header), interval)
     columns = (
         Label("group", "group", once=True),
         Label("name", "name"),
@@ -108,7 +125,8 @@ def varcorr_table(
         Number("variance", "variance", exact_zero=True, missing=""),
         Number("sd", "sd", exact_zero=True, missing=""),
         Number("corr", "corr", decimals=2, missing=""),
-        FirstOf(_sd_interval("conf_low", "conf_high", header), _corr_interval(header)),
+        *dispersion,
+        interval,
     )
     return Table(frame.copy(), caption, columns, "Random effects")
 
@@ -130,6 +148,8 @@ def random_effects_table(
     intervals
         Whether to show intervals at all.
     """
+    if "dispersion" in frame:
+        frame = frame.loc[frame["dispersion"].isna()]
     wide = _one_row_per_effect(frame)
     n_corr = sum(str(name).startswith("corr_with_") for name in wide.columns)
     header = f"{percent(level)} CI"
@@ -152,6 +172,37 @@ def random_effects_table(
         else ""
     )
     return Table(wide, caption, tuple(columns), "Random effects")
+
+
+def dispersion_table(
+    frame: pd.DataFrame, family: str, *, level: float = 0.95, intervals: bool = True
+) -> Table:
+    """The summary's view of the dispersion parameter, without rows if there is none.
+
+    Parameters
+    ----------
+    frame
+        As for `varcorr_table`.
+    family
+        Name of the response distribution, for how the parameter enters the variance.
+    level
+        Confidence level of the interval.
+    intervals
+        Whether to show the interval and the variance.
+    """
+    rows = (
+        frame["dispersion"].notna() if "dispersion" in frame else [False] * len(frame)
+    )
+    header = f"{percent(level)} CI"
+    columns: list[Column] = [Label("name"), Number("dispersion", "estimate")]
+    if intervals:
+        columns.append(_dispersion_interval(header))
+    caption = _VARIANCES.get(family, "") if intervals else ""
+    return Table(frame.loc[rows], caption, tuple(columns), "Dispersion")
+
+
+def _dispersion_interval(header: str) -> Interval:
+    return Interval("conf_low", "conf_high", "dispersion", header)
 
 
 def _sd_interval(low: str, high: str, header: str) -> Interval:

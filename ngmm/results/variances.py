@@ -8,56 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.covariance import pattern
+from ngmm.inference.analysis import Analysis
 from ngmm.inference.components import (
     Components,
-    components,
+    ScaleParameter,
     fisher_interval,
     log_interval,
 )
-from ngmm.inference.information import (
-    covariance_from_information,
-    variance_information,
-)
 from ngmm.inference.quantiles import critical
-from ngmm.model import Estimate, Model
 
 
-def term_components(model: Model, estimate: Estimate) -> list[Components]:
-    """Standard deviations and correlations of each term of the formula."""
-    out: list[Components] = []
-    start = 0
-    for term in model.design.random:
-        p = pattern([(len(term.names), term.correlated)])
-        theta = estimate.theta[start : start + p.n_theta]
-        out.append(components(theta, estimate.sigma, p))
-        start += p.n_theta
-    return out
-
-
-def parameter_covariance(model: Model, estimate: Estimate) -> NDArray[np.float64]:
-    """Covariance matrix of the estimates of (theta, sigma), user's order and units."""
-    problem = model.problem
-    information = variance_information(estimate.profile, problem.n_residual)
-    scale = np.append(problem.theta_scale, 1.0 / problem.data.y_scale)
-    order = np.append(problem.order, problem.layout.n_theta)
-    engine = covariance_from_information(information) / np.outer(scale, scale)
-    return engine[np.ix_(order, order)]
-
-
-def variance_frame(model: Model, estimate: Estimate, level: float) -> pd.DataFrame:
+def variance_frame(analysis: Analysis, level: float) -> pd.DataFrame:
     """Columns group, name, name2, variance, sd, corr, conf_low, conf_high.
 
     A row with ``name2`` is about a correlation, any other about a standard deviation.
-    At a boundary (a variance of zero, a correlation of one) limits are NaN.
+    At a boundary (a variance of zero, a correlation of one) limits are NaN. The
+    dispersion parameter of a family that has one is the last row, in a column
+    ``dispersion`` of its own.
     """
-    cov = parameter_covariance(model, estimate)
+    cov = analysis.parameter_covariance
     z = float(critical(level))
     rows: list[dict[str, Any]] = []
     start = 0
-    for term, c in zip(
-        model.design.random, term_components(model, estimate), strict=True
-    ):
+    for term, c in zip(analysis.model.design.random, analysis.components, strict=True):
         size = c.d_log_sd.shape[1] - 1
         at = np.append(np.arange(start, start + size), len(cov) - 1)
         own = cov[np.ix_(at, at)]
@@ -65,10 +38,8 @@ def variance_frame(model: Model, estimate: Estimate, level: float) -> pd.DataFra
         if term.correlated:
             rows += _correlation_rows(term.group, term.names, c, own, z)
         start += size
-    se = np.sqrt(cov[-1, -1]) / estimate.sigma
-    rows.append(
-        _row("Residual", None, None, estimate.sigma, log_interval, se, z, is_sd=True)
-    )
+    if analysis.scale is not None:
+        rows.append(_scale_row(analysis.scale, z))
     return pd.DataFrame(rows)
 
 
@@ -77,8 +48,8 @@ def _sd_rows(
 ) -> list[dict[str, Any]]:
     out = []
     for name, sd, d in zip(names, c.sd, c.d_log_sd, strict=True):
-        se = np.sqrt(d @ cov @ d)
-        out.append(_row(group, name, None, sd, log_interval, se, z, is_sd=True))
+        limits = log_interval(sd, np.sqrt(d @ cov @ d), z)
+        out.append(_row(group, limits, name=name, variance=sd**2, sd=sd))
     return out
 
 
@@ -88,34 +59,20 @@ def _correlation_rows(
     out = []
     for i in range(len(names)):
         for j in range(i):
-            d = c.d_z[i, j]
-            se = np.sqrt(d @ cov @ d)
-            r = c.correlation[i, j]
-            out.append(
-                _row(group, names[i], names[j], r, fisher_interval, se, z, is_sd=False)
-            )
+            d, r = c.d_z[i, j], c.correlation[i, j]
+            limits = fisher_interval(r, np.sqrt(d @ cov @ d), z)
+            out.append(_row(group, limits, name=names[i], name2=names[j], corr=r))
     return out
 
 
-def _row(
-    group: str,
-    name: str | None,
-    name2: str | None,
-    value: float,
-    interval: Any,
-    se: float,
-    z: float,
-    *,
-    is_sd: bool,
-) -> dict[str, Any]:
-    low, high = interval(value, se, z)
-    return {
-        "group": group,
-        "name": name,
-        "name2": name2,
-        "variance": value**2 if is_sd else np.nan,
-        "sd": value if is_sd else np.nan,
-        "corr": np.nan if is_sd else value,
-        "conf_low": low,
-        "conf_high": high,
-    }
+def _scale_row(scale: ScaleParameter, z: float) -> dict[str, Any]:
+    limits = log_interval(scale.value, scale.log_se, z)
+    if scale.name == "sigma":
+        return _row("Residual", limits, variance=scale.value**2, sd=scale.value)
+    return _row("Dispersion", limits, name=scale.name, dispersion=scale.value)
+
+
+def _row(group: str, limits: tuple[float, float], **values: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("variance", "sd", "corr"), np.nan)
+    bounds = dict(zip(("conf_low", "conf_high"), limits, strict=True))
+    return {"group": group, "name": None, "name2": None, **empty, **bounds, **values}

@@ -65,6 +65,8 @@ terms = st.builds(
     bar=st.sampled_from(["|", "||"]),
     group=st.sampled_from(["g", "a", "g:a", "b/g", "x"]),
     intercept=st.sampled_from(["0", "1"]),
+    trials=st.sampled_from([None, None, None, "x", "a", 1, 5, 2.5]),
+    binary=st.booleans(),
 )
 def test_a_sound_design_or_an_error_of_ours(
     data: pd.DataFrame,
@@ -74,10 +76,14 @@ def test_a_sound_design_or_an_error_of_ours(
     bar: str,
     group: str,
     intercept: str,
+    trials: Any,
+    binary: bool,
 ) -> None:
     right = " + ".join([intercept, *fixed, f"({inside} {bar} {group})"])
     try:
-        design, spec = build_design(parse(f"{response} ~ {right}"), data)
+        design, spec = build_design(
+            parse(f"{response} ~ {right}"), data, trials=trials, binary_response=binary
+        )
     except NgmmError:
         return
     n = design.n_rows
@@ -85,6 +91,12 @@ def test_a_sound_design_or_an_error_of_ours(
     assert design.X.shape == (n, len(design.names))
     for array in (design.X, design.y, design.offset, *(t.Z for t in design.random)):
         assert np.isfinite(array).all()
+    if design.trials is not None:
+        assert (design.trials >= 1).all()
+        assert (design.trials == np.floor(design.trials)).all()
+    if design.response_levels is not None:
+        assert binary
+        assert set(design.y) == {0.0, 1.0}
     assert np.linalg.matrix_rank(design.X / _lengths(design.X), tol=1e-9) == len(
         design.names
     )

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 import ngmm
+from ngmm.inference.gaussian import parameter_covariance
 from ngmm.inference.information import covariance_from_information
 from ngmm.results import MixedModelFit
-from ngmm.results.variances import parameter_covariance
 from tests.engine.dense import Dense, relative_factor
 from tests.engine.derivatives import differences, relative_error
 from tests.reference import load_entry

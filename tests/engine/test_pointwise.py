@@ -1,7 +1,8 @@
 """Likelihoods at given parameters, from R without an optimiser.
 
-The file holds 15 digits; R and ngmm form the same sums in other orders: 1e-9 relative
-leaves three digits for that.
+The files hold 15 digits; R and ngmm form the same sums in other orders: 1e-9 relative
+leaves three digits for that. Integrals are given by R's adaptive integrate() to 1e-12,
+and by a lattice in two dimensions: enough nodes must come within 1e-8.
 """
 
 from __future__ import annotations
@@ -12,9 +13,15 @@ import numpy as np
 import pytest
 
 import ngmm
+from ngmm import families
 from ngmm.model import Model
 from tests.engine.derivatives import differences
-from tests.reference import load_data, pointwise_cases
+from tests.reference import (
+    generalized_call,
+    lattice_problems,
+    load_data,
+    pointwise_cases,
+)
 
 pytestmark = pytest.mark.reference
 
@@ -108,3 +115,113 @@ def test_gradient(case: dict[str, Any]) -> None:
     found = differences(loglik, np.array(x), 1e-3)
     # Both are differences: of a log-likelihood of 1e3, good to 1e-10 and 1e-9.
     np.testing.assert_allclose(found, case["grad"]["value"], rtol=1e-6, atol=1e-7)
+
+
+# Generalized models -------------------------------------------------------------------
+
+INTEGRAL_RTOL = 1e-8
+
+GENERALIZED = {c["id"]: c for c in pointwise_cases() if c["family"] != "gaussian"}
+LATTICES = {p["id"]: p for p in lattice_problems()}
+POINTS = {
+    f"{name}-{i}": (name, point)
+    for name, p in LATTICES.items()
+    for i, point in enumerate([*p["points"], p["ml"]["at_optimum"]])
+}
+
+each_integral = pytest.mark.parametrize("case", GENERALIZED.values(), ids=GENERALIZED)
+each_point = pytest.mark.parametrize(("name", "point"), POINTS.values(), ids=POINTS)
+
+
+def generalized_model(case: dict[str, Any], quad: Any) -> Model:
+    call = generalized_call(case)
+    design, _ = ngmm.build_design(
+        ngmm.parse(case["formula"]),
+        load_data(case["dataset"]),
+        binary_response=call["family"] == "bernoulli",
+    )
+    return Model(design, families.get(call["family"], call["link"]), quad=quad)
+
+
+def lattice_model(name: str, quad: Any) -> Model:
+    problem = LATTICES[name]
+    family, link = problem["fam"].split("_")
+    return generalized_model({**problem, "family": family, "link": link}, quad)
+
+
+def loglik_at(model: Model, case: dict[str, Any]) -> float:
+    given = case["params"]
+    phi = given.get("phi", given.get("theta"))
+    return model.loglik([given["sd"]], phi=phi, beta=list(given["beta"].values()))
+
+
+def loglik_at_point(model: Model, point: dict[str, Any]) -> float:
+    theta = theta_of([point["sd"]], [point["cor"]], 1.0)
+    return model.loglik(theta, beta=list(point["beta"].values()))
+
+
+@each_integral
+def test_integral(case: dict[str, Any]) -> None:
+    # The skewed integrands of the toenail data need most: 101 nodes leave 1e-12.
+    model = generalized_model(case, 101)
+    assert model.design.n_rows == case["n"]
+    assert loglik_at(model, case) == pytest.approx(case["loglik"], rel=INTEGRAL_RTOL)
+
+
+@each_integral
+def test_truncated_integral(case: dict[str, Any]) -> None:
+    # What lies beyond 8 standard deviations weighs 1e-15.
+    model = generalized_model(case, ngmm.TruncatedQuadrature(radius=8, n_nodes=321))
+    assert loglik_at(model, case) == pytest.approx(case["loglik"], rel=INTEGRAL_RTOL)
+
+
+@each_integral
+def test_laplace(case: dict[str, Any]) -> None:
+    found = loglik_at(generalized_model(case, "laplace"), case)
+    assert found == pytest.approx(case["loglik_laplace_observed"], rel=RTOL)
+
+
+@each_integral
+@pytest.mark.parametrize("n_nodes", [5, 15])
+def test_the_same_adaptive_rule(case: dict[str, Any], n_nodes: int) -> None:
+    found = loglik_at(generalized_model(case, n_nodes), case)
+    # The modes are found to about 1e-8, and a rule that is not exact depends on them.
+    assert found == pytest.approx(case["loglik_aghq"][str(n_nodes)], rel=1e-8)
+
+
+@each_integral
+def test_gradient_of_an_integral(case: dict[str, Any]) -> None:
+    model, given = generalized_model(case, 61), case["params"]
+    p = len(given["beta"])
+    phi = given.get("phi", given.get("theta"))
+
+    def loglik(x: Any) -> float:
+        """Of beta, log sd, and log dispersion if there is one."""
+        return model.loglik(
+            [np.exp(x[p])], phi=None if phi is None else np.exp(x[-1]), beta=x[:p]
+        )
+
+    x = [*given["beta"].values(), np.log(given["sd"])]
+    x += [] if phi is None else [np.log(phi)]
+    assert len(x) == len(case["grad"]["order"])
+    found = differences(loglik, np.array(x), 1e-3)
+    # 61 nodes of the toenail data are good to 3e-6, which its differences show.
+    np.testing.assert_allclose(found, case["grad"]["value"], rtol=1e-5, atol=1e-5)
+
+
+@each_point
+def test_integral_in_two_dimensions(name: str, point: dict[str, Any]) -> None:
+    # The lattice of the toenail data has 161 nodes per dimension over 7 sd as well.
+    model = lattice_model(name, ngmm.TruncatedQuadrature(radius=8, n_nodes=201))
+    found = loglik_at_point(model, point)
+    assert found == pytest.approx(point["loglik"], rel=INTEGRAL_RTOL)
+
+
+@each_point
+@pytest.mark.parametrize("n_nodes", [1, 7])
+def test_the_same_adaptive_rule_in_two_dimensions(
+    name: str, point: dict[str, Any], n_nodes: int
+) -> None:
+    found = loglik_at_point(lattice_model(name, n_nodes), point)
+    # As in one dimension; other square roots of the curvature rotate the nodes.
+    assert found == pytest.approx(point["loglik_aghq"][str(n_nodes)], rel=1e-8)

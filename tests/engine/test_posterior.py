@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ngmm.inference.modes import Posterior, RowEffects
-from ngmm.likelihood.maximise import eliminate_at, profile_at, to_numpy
+from ngmm.likelihood.maximise import eliminate_at, to_numpy
 from ngmm.linalg import precise
 from ngmm.model import Model
-from ngmm.results.random_effects import term_modes
 from tests.engine.dense import Dense
 from tests.engine.derivatives import relative_error
 from tests.engine.structures import STRUCTURES, build
@@ -29,8 +28,7 @@ def posterior(name: str, model: Model) -> Posterior:
     theta = problem.to_engine(np.array(STRUCTURES[name].theta))
     with precise():
         e = eliminate_at(theta, problem.system, layout=problem.layout)
-        p = profile_at(theta, problem.system, layout=problem.layout)
-    return Posterior(problem, to_numpy(e), to_numpy(p), theta)  # type: ignore[arg-type]
+    return Posterior(problem, to_numpy(e), theta)  # type: ignore[arg-type]
 
 
 def starts(model: Model) -> NDArray[np.int64]:
@@ -44,7 +42,7 @@ def test_modes(name: str) -> None:
     model = build(name)
     given, dense = posterior(name, model), Dense(model.design, STRUCTURES[name].theta)
     first = starts(model)
-    for i, modes in enumerate(term_modes(model, given)):
+    for i, modes in enumerate(given.term_modes()):
         expected = dense.modes[first[i] : first[i + 1]].reshape(modes.shape)
         assert relative_error(modes, expected) < MODES_RTOL[name]
 
@@ -143,8 +141,7 @@ def test_without_variance_there_are_no_effects() -> None:
     theta = np.zeros(model.n_theta)
     with precise():
         e = eliminate_at(theta, problem.system, layout=problem.layout)
-        p = profile_at(theta, problem.system, layout=problem.layout)
-    given = Posterior(problem, to_numpy(e), to_numpy(p), theta)  # type: ignore[arg-type]
+    given = Posterior(problem, to_numpy(e), theta)  # type: ignore[arg-type]
     for factor in range(2):
         np.testing.assert_array_equal(given.modes(factor), 0.0)
         np.testing.assert_array_equal(given.covariance(factor), 0.0)

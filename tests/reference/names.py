@@ -8,6 +8,19 @@ import pandas as pd
 
 CONTRASTS = {"contr.sum": "sum", "contr.poly": "poly"}
 
+FAMILIES = {
+    "Gamma": "gamma",
+    "inverse.gaussian": "inverse_gaussian",
+    "nbinom2": "negative_binomial",
+}
+
+
+def translate_family(family: str, *, counted: bool) -> str:
+    """Name of a family; R's binomial with one trial a row is bernoulli."""
+    if family == "binomial" and not counted:
+        return "bernoulli"
+    return FAMILIES.get(family, family)
+
 
 def translate_names(
     names: Sequence[str],
@@ -43,7 +56,8 @@ def _translate_part(
             label = part.removeprefix(column)
             levels = data[column].cat.categories
             return column + _suffix(label, coding, levels, column in full)
-    return part
+    # A transform: formulas of ngmm print their divisions with spaces.
+    return part.replace("/", " / ")
 
 
 def _suffix(label: str, coding: str, levels: pd.Index, full: bool) -> str:

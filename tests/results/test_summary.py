@@ -46,6 +46,8 @@ class StubFit:
     effects: tuple[tuple[object, ...], ...]
     family: str = "gaussian"
     link: str = "identity"
+    response_name: str = "y"
+    response_levels: tuple[str, str] | None = None
     reml: bool = True
     n_dropped: int = 0
     missing: dict[str, int] = field(default_factory=dict)

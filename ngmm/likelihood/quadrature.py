@@ -1,0 +1,315 @@
+r"""Marginal likelihood of one grouping factor by quadrature over each level's u.
+
+With nodes :math:`u_{gk} = m_g + C_g v_k`,
+
+.. math:: \log L_g = \log|C_g| + \log \sum_k e^{w_k + \log p(y_g, u_{gk})} .
+
+Any placement (m, C) approximates the same integral, so it is held fixed under
+derivatives, which are those of the sum: with posterior weights pi over the nodes of a
+level,
+
+.. math::
+   \partial \log L_g   &= E_\pi[\partial \log p] \quad\text{(Fisher's identity)} \\
+   \partial^2 \log L_g &= E_\pi[\partial^2 \log p] + \mathrm{Cov}_\pi(\partial \log p)
+
+(Louis 1982). Both are sums of products of row terms with the columns of X and Z; no
+derivative of the placement, and none by machine, enters.
+
+Nodes stand about the posterior mean, scaled by the posterior covariance (Naylor & Smith
+1982), which the same sum gives; skewed densities, whose mode says little about where
+their mass is, need that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.ops import segment_sum
+
+from ngmm import covariance, linalg
+from ngmm.covariance import Pattern
+from ngmm.families import Family
+from ngmm.likelihood.modes import Modes, conditional_modes
+from ngmm.likelihood.nodes import Grid
+from ngmm.likelihood.nodes import nodes as node_table
+from ngmm.likelihood.observations import (
+    Rows,
+    dispersion_slopes,
+    log_prob,
+    slopes,
+)
+from ngmm.linalg import Values
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Which nodes are used, and how they are placed.
+
+    Attributes
+    ----------
+    grid
+        The nodes.
+    passes
+        Rules that move the nodes from mode and curvature to posterior mean and
+        covariance, one after the other.
+    centred
+        Whether nodes follow the level at all; otherwise they stand about zero.
+    exact
+        Whether derivatives follow the placement, as they must with few nodes
+        (`ngmm.likelihood.adaptive`).
+    """
+
+    grid: Grid
+    passes: tuple[Grid, ...] = ()
+    centred: bool = True
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class SingleLayout:
+    """Static shape of a model with one grouping factor.
+
+    Attributes
+    ----------
+    family
+        Response distribution.
+    pattern
+        Covariance parameters.
+    n_beta
+        Number of fixed-effect columns.
+    n_levels
+        Levels in each chunk of rows.
+    placing
+        Nodes.
+    """
+
+    family: Family
+    pattern: Pattern
+    n_beta: int
+    n_levels: int
+    placing: Placing
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of (beta, theta, log phi)."""
+        has = self.family.dispersion is not None
+        return self.n_beta + self.pattern.n_theta + has
+
+
+class Predictor(NamedTuple):
+    """The linear predictor of a chunk at one psi: eta0 + a' u."""
+
+    eta0: Array
+    a: Array
+    xi: Array
+
+
+class Placement(NamedTuple):
+    """Centre (levels, q) and lower triangular scale (levels, q, q) of the nodes."""
+
+    centre: Array
+    scale: Array
+
+
+class Sums(NamedTuple):
+    """What quadrature gives for a chunk.
+
+    Attributes
+    ----------
+    value, gradient, hessian
+        Log-likelihood and its derivatives in psi.
+    u
+        (levels, q) conditional modes, for a warm start.
+    unsettled
+        Number of levels whose mode search did not settle.
+    """
+
+    value: Values
+    gradient: Values
+    hessian: Values
+    u: Values
+    unsettled: Values
+
+
+def table(grid: Grid, dimensions: int) -> tuple[Array, Array]:
+    """Nodes and log-weights as arrays of jax."""
+    points, log_weights = node_table(grid, dimensions)
+    return jnp.asarray(points), jnp.asarray(log_weights)
+
+
+def predictor(x: Array, rows: Rows, layout: SingleLayout) -> Predictor:
+    """Split psi and form what does not depend on u."""
+    p, n_theta = layout.n_beta, layout.pattern.n_theta
+    lam = covariance.factor(x[p : p + n_theta], layout.pattern)
+    xi = x[-1] if layout.family.dispersion is not None else jnp.zeros((), x.dtype)
+    return Predictor(rows.offset + rows.X @ x[:p], rows.Z[0] @ lam, xi)
+
+
+def joint_log_density(
+    at: Predictor, place: Placement, nodes: Array, rows: Rows, layout: SingleLayout
+) -> Array:
+    """Log p(y_g, u_gk) plus log|C_g|, (levels, K)."""
+    eta = node_predictors(at, place, nodes, rows)
+    return _with_prior(log_prob(eta, at.xi, rows, layout.family), place, nodes, rows)
+
+
+def node_predictors(at: Predictor, place: Placement, nodes: Array, rows: Rows) -> Array:
+    """Linear predictor of every row at every node of its level, (n, K)."""
+    codes = rows.codes[0]
+    base = at.eta0 + (at.a * place.centre[codes]).sum(1)
+    along = jnp.einsum("nq,nqj->nj", at.a, place.scale[codes])
+    return base[:, None] + along @ nodes.T
+
+
+def _with_prior(value: Array, place: Placement, nodes: Array, rows: Rows) -> Array:
+    n_levels, q = place.centre.shape
+    total = segment_sum(value, rows.codes[0], n_levels)
+    u = place.centre[:, None, :] + jnp.einsum("gij,kj->gki", place.scale, nodes)
+    log_scale = jnp.log(jnp.diagonal(place.scale, axis1=1, axis2=2)).sum(1)
+    return total - 0.5 * (u * u).sum(2) + (log_scale - 0.5 * q * LOG_2PI)[:, None]
+
+
+def posterior_weights(density: Array, log_weights: Array) -> tuple[Array, Array]:
+    """Log L_g (levels,) and the weights of the nodes (levels, K)."""
+    terms = density + log_weights
+    value = jax.scipy.special.logsumexp(terms, axis=1)
+    return value, jnp.exp(terms - value[:, None])
+
+
+def place_nodes(
+    at: Predictor, rows: Rows, start: Array, layout: SingleLayout
+) -> tuple[Placement, Modes]:
+    """Where the nodes of each level stand at one psi."""
+    q = layout.pattern.k
+    if not layout.placing.centred:
+        eye = jnp.broadcast_to(jnp.eye(q), (layout.n_levels, q, q))
+        zero = jnp.zeros((layout.n_levels, q))
+        everywhere = jnp.ones(layout.n_levels, bool)
+        return Placement(zero, eye), Modes(zero, eye, zero[:, 0], everywhere)
+    modes = conditional_modes(
+        at.eta0, at.a, at.xi, rows, rows.codes[0], start, layout.family
+    )
+    floor = 1e-4 * linalg.inverse_from_cholesky(modes.chol)
+    place = Placement(modes.u, _inverse_transpose(modes.chol))
+    for grid in layout.placing.passes:
+        nodes, log_weights = table(grid, q)
+        density = joint_log_density(at, place, nodes, rows, layout)
+        _, weight = posterior_weights(density, log_weights)
+        mean = weight @ nodes
+        second = jnp.einsum("gk,ki,kj->gij", weight, nodes, nodes)
+        spread = second - mean[:, :, None] * mean[:, None, :]
+        cov = place.scale @ spread @ jnp.swapaxes(place.scale, 1, 2) + floor
+        centre = place.centre + jnp.einsum("gij,gj->gi", place.scale, mean)
+        place = Placement(centre, linalg.cholesky(cov))
+    return place, modes
+
+
+def _inverse_transpose(chol: Array) -> Array:
+    """A lower triangular C with C C' = (L L')^-1."""
+    return linalg.cholesky(linalg.inverse_from_cholesky(chol))
+
+
+def chunk_sums(x: Array, rows: Rows, start: Array, layout: SingleLayout) -> Sums:
+    """Log-likelihood of one chunk of rows, with gradient and Hessian."""
+    x = lax.stop_gradient(x)
+    at = predictor(x, rows, layout)
+    place, modes = place_nodes(at, rows, start, layout)
+    nodes, log_weights = table(layout.placing.grid, layout.pattern.k)
+    eta = node_predictors(at, place, nodes, rows)
+    s = slopes(eta, at.xi, rows, layout.family)
+    density = _with_prior(s.value, place, nodes, rows)
+    value, weight = posterior_weights(density, log_weights)
+    row_weight = weight[rows.codes[0]]
+    mean_score, cov_score = _scores(
+        s.first, eta, at, place, nodes, weight, rows, layout
+    )
+    hessian = cov_score + _mean_hessian(
+        s.second, eta, at, place, nodes, row_weight, rows, layout
+    )
+    return Sums(value.sum(), mean_score, hessian, modes.u, (~modes.settled).sum())
+
+
+def _scores(
+    first: Array,
+    eta: Array,
+    at: Predictor,
+    place: Placement,
+    nodes: Array,
+    weight: Array,
+    rows: Rows,
+    layout: SingleLayout,
+) -> tuple[Array, Array]:
+    """Sum over levels of the mean score, and of its covariance over the nodes."""
+    p, pattern = layout.n_beta, layout.pattern
+    columns = jnp.concatenate([rows.X, rows.Z[0]], 1)
+    u = place.centre[:, None, :] + jnp.einsum("gij,kj->gki", place.scale, nodes)
+    # (levels, columns, K): one segment sum of products for each column.
+    products = first[:, None, :] * columns[:, :, None]
+    total = segment_sum(products, rows.codes[0], layout.n_levels)
+    parts = [total[:, :p]]
+    for r, c in zip(pattern.rows, pattern.cols, strict=True):
+        parts.append((total[:, p + r] * u[:, :, c])[:, None, :])
+    if layout.family.dispersion is not None:
+        d = dispersion_slopes(eta, at.xi, rows, layout.family)
+        parts.append(segment_sum(d.first, rows.codes[0], layout.n_levels)[:, None, :])
+    score = jnp.concatenate(parts, 1)
+    mean = (score * weight[:, None, :]).sum(2)
+    centred = (score - mean[:, :, None]) * jnp.sqrt(weight)[:, None, :]
+    flat = jnp.swapaxes(centred, 0, 1).reshape(score.shape[1], -1)
+    return mean.sum(0), flat @ flat.T
+
+
+def _mean_hessian(
+    second: Array,
+    eta: Array,
+    at: Predictor,
+    place: Placement,
+    nodes: Array,
+    weight: Array,
+    rows: Rows,
+    layout: SingleLayout,
+) -> Array:
+    """Sum over rows of the mean second derivative of the log-probability."""
+    q, pattern, codes = layout.pattern.k, layout.pattern, rows.codes[0]
+    pairs = nodes[:, :, None] * nodes[:, None, :]
+    basis = jnp.concatenate(
+        [jnp.ones_like(nodes[:, :1]), nodes, pairs.reshape(-1, q * q)], 1
+    )
+    moments = (weight * second) @ basis
+    centre, scale = place.centre[codes], place.scale[codes]
+    m0 = moments[:, 0]
+    v1 = jnp.einsum("nij,nj->ni", scale, moments[:, 1 : q + 1])
+    m1 = m0[:, None] * centre + v1
+    v2 = scale @ moments[:, q + 1 :].reshape(-1, q, q) @ jnp.swapaxes(scale, 1, 2)
+    cross = centre[:, :, None] * v1[:, None, :]
+    m2 = (
+        m0[:, None, None] * centre[:, :, None] * centre[:, None, :]
+        + cross
+        + jnp.swapaxes(cross, 1, 2)
+        + v2
+    )
+    r, c = np.array(pattern.rows), np.array(pattern.cols)
+    z = rows.Z[0][:, r]
+    to_theta = z * m1[:, c]
+    beta_beta = rows.X.T @ (m0[:, None] * rows.X)
+    beta_theta = rows.X.T @ to_theta
+    products = z[:, :, None] * z[:, None, :] * m2[:, c[:, None], c]
+    theta_theta = products.sum(0)
+    top = jnp.concatenate([beta_beta, beta_theta], 1)
+    bottom = jnp.concatenate([beta_theta.T, theta_theta], 1)
+    block = jnp.concatenate([top, bottom], 0)
+    if layout.family.dispersion is None:
+        return block
+    d = dispersion_slopes(eta, at.xi, rows, layout.family)
+    moments = (weight * d.cross) @ basis[:, : q + 1]
+    c1 = moments[:, :1] * centre + jnp.einsum("nij,nj->ni", scale, moments[:, 1:])
+    edge = jnp.concatenate([rows.X.T @ moments[:, 0], (z * c1[:, c]).sum(0)])
+    corner = (weight * d.second).sum()
+    return jnp.block([[block, edge[:, None]], [edge[None, :], corner[None, None]]])

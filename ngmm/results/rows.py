@@ -1,0 +1,95 @@
+"""The rows of a prediction: those of the fit, or of new data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ngmm.design import Design, DesignSpec, NewDesign, RandomDesign
+from ngmm.errors import NewDataError
+
+if TYPE_CHECKING:
+    from ngmm.results.request import Request
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows to predict.
+
+    Attributes
+    ----------
+    X, offset, weights, index
+        Fixed-effect columns, known part, prior weights and labels of the rows.
+    trials
+        Binomial numbers of trials; None where they are not known.
+    random
+        For each term of the formula its columns and levels, None if they are not
+        needed.
+    unseen_codes
+        For grouping factors with levels that were not in the data, the position of
+        each row's label among them, -1 where the level is known.
+    """
+
+    X: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    trials: NDArray[np.float64] | None
+    random: tuple[RandomDesign | None, ...]
+    index: pd.Index
+    unseen_codes: Mapping[str, NDArray[np.intp]]
+
+
+def training_rows(design: Design) -> Rows:
+    """The rows the model was fitted to."""
+    return Rows(
+        X=design.X,
+        offset=design.offset,
+        weights=design.weights,
+        trials=design.trials,
+        random=design.random,
+        index=design.index,
+        unseen_codes={},
+    )
+
+
+def new_rows(design: Design, spec: DesignSpec, newdata: Any, ask: Request) -> Rows:
+    """Rows of new data; unseen levels raise unless the request says what to do."""
+    wanted = True if ask.integrate else sorted(ask.groups)
+    new: NewDesign = spec.apply(
+        newdata, random=wanted or False, levels=not ask.integrate
+    )
+    if new.unseen and ask.new_levels == "error":
+        raise NewDataError(_unseen_text(new.unseen))
+    terms = iter(new.random)
+    built = {t.group for t in new.random}
+    return Rows(
+        X=new.X,
+        offset=new.offset,
+        weights=np.ones(new.n_rows),
+        trials=None,
+        random=tuple(next(terms) if t.group in built else None for t in design.random),
+        index=new.index,
+        unseen_codes=new.unseen_codes,
+    )
+
+
+def _unseen_text(unseen: Mapping[str, pd.Series]) -> str:
+    parts = []
+    for group, counts in unseen.items():
+        labels = ", ".join(str(label) for label in counts.index[:5])
+        more = ", ..." if len(counts) > 5 else ""
+        rows, levels = int(counts.sum()), len(counts)
+        parts.append(
+            f"{rows} row{'s' * (rows != 1)} {'have' if rows != 1 else 'has'} {levels} "
+            f'unseen level{"s" * (levels != 1)} of "{group}" ({labels}{more})'
+        )
+    return (
+        "; ".join(parts) + '; pass new_levels="population" (their effects are zero), '
+        '"marginal" (zero, with the variance between levels in se and interval) or '
+        '"sample" (drawn at random)'
+    )
