@@ -43,26 +43,30 @@ class Compiled:
     fun
         Function of arrays (pytrees) and of one hashable `layout` keyword.
     heavy
-        Whether the work is large compared with the data, as when rows meet nodes: then
-        the machine code is optimised whatever the size of the arguments.
+        Tells from the layout whether the work is large compared with the data, as when
+        rows meet nodes: then the machine code is optimised whatever the size of the
+        arguments. None for never.
     """
 
-    def __init__(self, fun: Callable[..., Any], *, heavy: bool = False) -> None:
+    def __init__(
+        self, fun: Callable[..., Any], *, heavy: Callable[[Any], bool] | None = None
+    ) -> None:
         self.fun = fun
         self.heavy = heavy
         self._jitted: dict[bool, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any, layout: Any) -> Any:
         """Run the function, compiling it if these shapes are new."""
-        return self._variant(args)(*args, layout=layout)
+        return self._variant(args, layout)(*args, layout=layout)
 
     def cache_size(self) -> int:
         """Number of programs compiled so far."""
         return sum(f._cache_size() for f in self._jitted.values())  # type: ignore[attr-defined]
 
-    def _variant(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+    def _variant(self, args: tuple[Any, ...], layout: Any) -> Callable[..., Any]:
         size = sum(np.size(x) for x in jax.tree.leaves(args))
-        quick = size < SMALL and not self.heavy
+        heavy = self.heavy is not None and self.heavy(layout)
+        quick = size < SMALL and not heavy
         if quick not in self._jitted:
             self._jitted[quick] = jax.jit(
                 self.fun, static_argnames="layout", compiler_options=_supported(quick)

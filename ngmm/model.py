@@ -106,7 +106,7 @@ class Model:
             weights=d.weights,
             trials=d.trials,
         )
-        return Marginal(problem, as_rule(self.quad), d.names)
+        return Marginal(problem, as_rule(self.quad), d.names, d.X)
 
     @cached_property
     def problem(self) -> GaussianProblem:

@@ -895,9 +895,7 @@ def test_an_effect_of_each_row_is_overdispersion() -> None:
 
 
 def test_nodes_for_crossed_factors() -> None:
-    with pytest.raises(
-        OptionError, match=r'subj.*item.*quad="laplace"|quad="laplace".*subj.*item'
-    ):
+    with pytest.raises(OptionError, match=r'one grouping factor.*use quad="laplace"'):
         ngmm.fit(
             "hits ~ days + (1 | subj) + (1 | item)", counts(), family="poisson", quad=9
         )

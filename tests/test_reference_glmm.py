@@ -8,6 +8,9 @@ that a user needs, and far above that.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +18,7 @@ import pytest
 import ngmm
 from ngmm.model import GeneralizedEstimate
 from ngmm.results import MixedModelFit
+from tests.engine.derivatives import differences
 from tests.reference import ReferenceCase, case_ids, load_entry, load_reference_case
 
 pytestmark = pytest.mark.reference
@@ -30,14 +34,38 @@ EXACT = {
 }
 # Maxima of Laplace's approximation that are artefacts of it.
 SPURIOUS = ("glmm_toenail_slope", "glmm_schizo_slope_laplace")
-# Minutes of numbers that a smaller number of nodes tests as well.
-SLOW: tuple[str, ...] = ()
+# Every family, link and structure once, each with the rule of its reference. All other
+# entries are slow, as each combination of family, rule and shape has to be compiled.
+QUICK = (
+    "glmm_cbpp_weights",
+    "glmm_cbpp_olre",
+    "glmm_cbpp_agq9",
+    "glmm_contra_slope",
+    "glmm_contra_ch_agq9",
+    "glmm_verbagg_crossed",
+    "glmm_grouse_poisson",
+    "glmm_epil_logs_agq9",
+    "glmm_owls_offset",
+    "glmm_culcita_agq10",
+    "glmm_gopher_offset_agq1",
+    "glmm_toenail_agq100",
+    "oracle_sleep_gamma",
+    "oracle_sleep_invgauss",
+    "tmb_contra_probit",
+    "tmb_sleep_beta",
+    "tmb_cbpp_betabinom",
+    "tmb_arabidopsis_nb2_nested",
+)
 
 ALL = [
-    pytest.param(i, marks=pytest.mark.slow if i in SLOW else ())
+    pytest.param(i, marks=() if i in QUICK else pytest.mark.slow)
     for i in case_ids("glmm")
     if i not in EXACT and i not in SPURIOUS
 ]
+
+# glmmTMB takes the Hessian by differences of the gradient, in steps that do not suit a
+# column of this size and leave 3e-3: see `test_standard_errors_by_differences`.
+ROUGH_SE = {"tmb_contra_cloglog": ["I(age^2)"]}
 
 ZERO_SD = 1e-3  # the likelihood of a singular fit is flat in the sd
 
@@ -49,7 +77,14 @@ def case(request: pytest.FixtureRequest) -> ReferenceCase:
 
 @pytest.fixture(scope="module")
 def fit(case: ReferenceCase) -> MixedModelFit:
-    return ngmm.fit(data=case.data, **case.call)
+    return fitted(case)
+
+
+def fitted(case: ReferenceCase) -> MixedModelFit:
+    with warnings.catch_warnings():
+        # The rules are those of the reference, however poor: ngmm says that they are.
+        warnings.filterwarnings("ignore", "the log-likelihood carries an error")
+        return ngmm.fit(data=case.data, **case.call)
 
 
 def tolerance(case: ReferenceCase, quantity: str, usual: float) -> float:
@@ -70,7 +105,8 @@ def assert_series_close(
 
 def sds(fit: MixedModelFit) -> dict[tuple[str, str], float]:
     table = fit.varcorr().to_frame()
-    rows = table.loc[table["name2"].isna() & (table["group"] != "Residual")]
+    # The row of the dispersion has no sd.
+    rows = table.loc[table["name2"].isna() & table["sd"].notna()]
     return {(r["group"], r["name"]): r["sd"] for r in rows.to_dict("records")}
 
 
@@ -121,7 +157,24 @@ def test_fixed_effects(case: ReferenceCase, fit: MixedModelFit) -> None:
 
 def test_standard_errors(case: ReferenceCase, fit: MixedModelFit) -> None:
     rtol = tolerance(case, "se_rel", 1e-3)
-    assert_series_close(fit.bse, case.series("se"), rtol, 0.0)
+    rough = ROUGH_SE.get(case.id, [])
+    assert_series_close(fit.bse.drop(rough), case.series("se").drop(rough), rtol, 0.0)
+
+
+def test_standard_errors_by_differences() -> None:
+    case = load_reference_case("tmb_contra_cloglog")
+    fit = fitted(case)
+    p, scale = len(fit.fixef), np.append(0.3 * fit.bse, 0.03)
+    best = np.append(fit.estimate.beta, fit.estimate.theta)
+
+    def loglik(x: Any) -> float:
+        at = best + scale * x
+        return fit.model.loglik(at[p:], beta=at[:p])
+
+    hessian = differences(lambda x: differences(loglik, x, 0.2), np.zeros(p + 1), 0.2)
+    se = np.sqrt(np.diag(np.linalg.inv(-hessian)))[:p] * scale[:p]
+    # Differences of order four in steps of 0.06 standard errors.
+    np.testing.assert_allclose(fit.bse, se, rtol=1e-6)
 
 
 def test_standard_deviations(case: ReferenceCase, fit: MixedModelFit) -> None:
@@ -142,10 +195,14 @@ def test_correlations(case: ReferenceCase, fit: MixedModelFit) -> None:
 
 def test_dispersion(case: ReferenceCase, fit: MixedModelFit) -> None:
     phi = fit.estimate.phi
+    table = fit.varcorr().to_frame()
+    printed = table.loc[table["group"] == "Dispersion"]
     if case.phi is None:
         assert phi is None
+        assert printed.empty
     else:
         assert phi == pytest.approx(case.phi, rel=2e-3)
+        assert printed["dispersion"].item() == phi
 
 
 def test_singular_fits_are_reported(case: ReferenceCase, fit: MixedModelFit) -> None:
@@ -181,7 +238,8 @@ def test_the_reported_error_covers_the_true_one(
     assert isinstance(default.estimate, GeneralizedEstimate)
     error = default.estimate.integral.error
     assert error is not None
-    assert abs(default.loglik - exact.loglik) <= error
+    # The stored maximum itself is good to 3e-10 only: see its second grid.
+    assert abs(default.loglik - exact.loglik) <= error + 1e-9
 
 
 def test_estimates_by_default_settings(

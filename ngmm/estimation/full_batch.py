@@ -111,12 +111,14 @@ def descend(
             x=x0,
             memory=transformation.init(x0),
             best=x0,
-            value=np.float64(np.inf),
-            slope=np.float64(np.inf),
-            n_steps=np.int64(0),
-            n_still=np.int64(0),
-            status=np.int64(Status.RUNNING),
+            value=np.inf,
+            slope=np.inf,
+            n_steps=0,
+            n_still=0,
+            status=int(Status.RUNNING),
         )
+        # As the steps return it, so that one program serves the first and the others.
+        state = jax.tree.map(_strong, state)
         while True:
             until = min(int(state.n_steps) + CHUNK, max_steps)
             state = _advance(
@@ -140,6 +142,11 @@ def descend(
             n_steps=n_steps,
             status=status,
         )
+
+
+def _strong(x: Any) -> Array:
+    """A jax array whose type does not depend on what it is combined with."""
+    return jnp.asarray(x, dtype=jnp.asarray(x).dtype)
 
 
 class _Setup(NamedTuple):

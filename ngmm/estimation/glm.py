@@ -150,9 +150,10 @@ def _start(family: Family, rows: _Rows, trials: Vector | None) -> Vector:
     link = family.transform
     crude = np.asarray(family.start(rows.y, trials))
     eta = np.asarray(link.link(crude))
-    step = 1e-4 * np.maximum(1.0, np.abs(eta))
-    low, high = np.maximum(eta - step, link.lower), np.minimum(eta + step, link.upper)
-    slope = rows.trials * (link.mean(high) - link.mean(low)) / (high - low)
+    # Where eta has bounds its size is that of the response, and may be anything.
+    step = 1e-4 * np.maximum(0.0 if np.isfinite(link.lower) else 1.0, np.abs(eta))
+    rise = link.mean(eta + step) - link.mean(eta - step)
+    slope = rows.trials * rise / (2.0 * step)
     phi = float(family.start_phi(rows.y, crude, trials))
     information = rows.weights * slope**2 / family.variance(crude, phi, trials)
     root = np.sqrt(np.where(np.isfinite(information), information, 0.0))
@@ -191,15 +192,14 @@ def _derivatives(
     def value(e: Array, s: Array) -> Array:
         return family.log_prob(rows.y, e, s, rows.weights, rows.trials)
 
-    def second(one: tuple[Array, ...], other: tuple[Array, ...]) -> Array:
+    def second(one: tuple[Array, ...], other: tuple[Array, ...]) -> tuple[Array, ...]:
         def first(e: Array, s: Array) -> Array:
             return jax.jvp(value, (e, s), one)[1]
 
         return jax.jvp(first, point, other)
 
-    d, dd = jax.vmap(lambda one: jax.vmap(lambda other: second(one, other))(units))(
-        units
-    )
+    pairs = jax.vmap(jax.vmap(second, in_axes=(None, 0)), in_axes=(0, None))
+    d, dd = pairs(units, units)
     return value(*point), d[:, 0], dd
 
 

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ngmm.estimation.status import Status
-from ngmm.linalg import Values
+from ngmm.linalg import Values, precise
 
 # When a full Newton step cannot gain more than this in the objective (-2 log-likelihood
 # units, eight digits below what a test can notice), or than rounding lets one see in an
@@ -244,6 +244,13 @@ def trust_region_step(
     p = jnp.where(inside, newton, shifted)
     predicted = -(c @ p + 0.5 * (values * p) @ p)
     return vectors @ p, predicted, gain, convex
+
+
+def predicted_gain(gradient: Values, hessian: Values) -> float:
+    """Decrease of the objective that a full Newton step promises."""
+    with precise():
+        g, h = jnp.asarray(gradient), jnp.asarray(hessian)
+        return float(trust_region_step(g, h, jnp.asarray(jnp.inf))[2])
 
 
 def _boundary_step(values: Array, c: Array, radius: Array) -> Array:

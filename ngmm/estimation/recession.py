@@ -27,10 +27,12 @@ GAIN = 1e-6
 
 # A row moves along d if a'd is more than this share of the size of a and d.
 MOVED = 1e-9
-# Rows that are asked first when there are many.
-SAMPLE = 2000
+# Rows of each kind that are asked first when there are many.
+SAMPLE = 1000
 
-NEWTON_STEPS = 12
+# Rows in a block of a QR factorisation.
+BLOCK = 4096
+NEWTON_STEPS = 10
 # Rows of the first linear program, for each column and in all; rows added at a time.
 FIRST_ROWS = 20
 MORE_ROWS = 100
@@ -46,12 +48,14 @@ def recession_direction(A: Matrix, sign: Signs) -> Vector | None:
     sign
         (m,) what each row allows.
     """
+    suspected = False
     if len(A) > 4 * SAMPLE:
-        # A direction for all rows is one for some, if these leave it no way out.
-        some = A[:SAMPLE]
-        of_full_rank = row_space(some)[0].shape[1] == A.shape[1]
-        if of_full_rank and recession_direction(some, sign[:SAMPLE]) is None:
-            return None
+        # A direction for all rows is one for some rows of full rank too.
+        some = np.concatenate([np.flatnonzero(sign == s)[:SAMPLE] for s in (-1, 0, 1)])
+        if row_space(A[some])[0].shape[1] == A.any(axis=0).sum():
+            suspected = recession_direction(A[some], sign[some]) is not None
+            if not suspected:
+                return None
     basis, noise = row_space(A)
     rows = A @ basis
     fixed = sign == 0
@@ -69,7 +73,7 @@ def recession_direction(A: Matrix, sign: Signs) -> Vector | None:
     if not rows.any():
         return None
     inner, _ = row_space(rows, max(noise, RANK))
-    z = _cone_direction(rows @ inner)
+    z = _cone_direction(rows @ inner, suspected)
     if z is None:
         return None
     d = basis @ (inner @ z)
@@ -128,7 +132,7 @@ def row_space(A: Matrix, tolerance: float = RANK) -> tuple[Matrix, float]:
     """
     length = np.linalg.norm(A, axis=0)
     length = np.where(length > 0.0, length, 1.0)
-    triangle = np.linalg.qr(A / length, mode="r")
+    triangle = _triangle(A / length)
     _, values, vectors = np.linalg.svd(triangle, full_matrices=False)
     kept = values > tolerance * max(float(values.max(initial=0.0)), 1e-300)
     if not kept.any():
@@ -138,24 +142,37 @@ def row_space(A: Matrix, tolerance: float = RANK) -> tuple[Matrix, float]:
     return basis, ROUNDING * float(values[0] / values[-1])
 
 
+def _triangle(A: Matrix) -> Matrix:
+    """R of the QR factorisation, by blocks of rows that stay in the cache."""
+    if len(A) > 2 * BLOCK:
+        starts = range(0, len(A), BLOCK)
+        A = np.concatenate([_triangle(A[i : i + BLOCK]) for i in starts])
+    return np.asarray(np.linalg.qr(A, mode="r"))
+
+
 def _null_space(rows: Matrix, noise: float) -> Matrix:
     """(r, s) orthonormal directions orthogonal to every row."""
     length = np.linalg.norm(rows, axis=1)
     rows = rows[length > 0.0] / length[length > 0.0, None]
     if not len(rows):
         return np.eye(rows.shape[1])
-    triangle = np.linalg.qr(rows, mode="r")
+    triangle = _triangle(rows)
     _, values, vectors = np.linalg.svd(triangle)
     # Errors of many rows add up in a singular value.
     return vectors[int((values > noise * len(rows) ** 0.5).sum()) :].T
 
 
-def _cone_direction(C: Matrix) -> Vector | None:
-    """A z != 0 with C z >= 0, for orthonormal columns of C; None if there is none."""
+def _cone_direction(C: Matrix, suspected: bool) -> Vector | None:
+    """A z != 0 with C z >= 0, for orthonormal columns of C; None if there is none.
+
+    Where one is suspected it is not worth looking for a proof of the contrary.
+    """
     if C.shape[1] == 1:
         low, high = bool((C < 0.0).any()), bool((C > 0.0).any())
         return None if low and high else np.array([1.0 if high else -1.0])
-    return None if _is_surrounded(C) else _by_linear_programs(C)
+    if not suspected and _is_surrounded(C):
+        return None
+    return _by_linear_programs(C)
 
 
 def _is_surrounded(C: Matrix) -> bool:

@@ -38,6 +38,8 @@ from ngmm.estimation.separation_text import reason, remedy, summary
 # A coefficient is determined by some rows if this little of its unit vector, squared,
 # lies outside their row space.
 OUTSIDE = 1e-9
+# An element of a column is zero if it is smaller than this share of the largest.
+ZERO = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,8 @@ def find_separation(
     Parameters
     ----------
     X
-        (n, p) columns of full rank; leave out rows of weight zero.
+        (n, p) columns of full rank, as the design holds them: equal rows are found by
+        their bits. Leave out rows of weight zero.
     lower, upper
         (n,) whether the response is at the lowest value of its range (0 for counts and
         proportions), at the highest (1, or all trials; never for unbounded counts).
@@ -119,7 +122,10 @@ def find_separation(
         return None
     size = np.abs(X).max(axis=0)
     size = np.where(size > 0.0, size, 1.0)
-    data = _distinct(X / size, np.asarray(lower, bool), np.asarray(upper, bool))
+    X = X / size
+    # Zeros of a computed column may be rounding.
+    X[np.abs(X) < ZERO] = 0.0
+    data = _distinct(X, np.asarray(lower, bool), np.asarray(upper, bool))
     found, left = _peel(data)
     if not found:
         return None

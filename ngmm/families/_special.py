@@ -36,6 +36,10 @@ __all__ = [
     "stirling_rest",
 ]
 
+# Where exp underflows. A logarithm far below (-exp(700) for cloglog) has derivatives whose
+# products overflow and meet the zero as NaN, so it is kept out of exp.
+UNDERFLOW = -740.0
+
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -133,7 +137,7 @@ def _(order: int, primals: Any, tangents: Any) -> Any:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _normal_tail(order: int, t: Array) -> Array:
-    """log Phi(-t) + t^2/2 for t >= 0, or a derivative of it."""
+    """Value of log Phi(-t) + t^2/2 for t >= 0, or a derivative of it."""
     w = 1.0 / (t + _tables.NORMAL_TAIL_SHIFT)
     u = 1.0 - 2.0 * _tables.NORMAL_TAIL_SHIFT * w
     value = horner(_table("normal tail", order), u)
@@ -151,7 +155,7 @@ def _(order: int, primals: Any, tangents: Any) -> Any:
 
 @jax.custom_jvp
 def log_normal_tails(x: Array) -> tuple[Array, Array]:
-    """log Phi(x) and log Phi(-x), for the price of one."""
+    """Both log Phi(x) and log Phi(-x), for the price of one."""
     t = jnp.abs(x)
     thin = _normal_tail(0, t) - 0.5 * t * t
     fat = jnp.log1p(-jnp.exp(thin))
@@ -188,7 +192,7 @@ def _(primals: Any, tangents: Any) -> Any:
 def _bernoulli_numbers(count: int) -> list[Fraction]:
     numbers = [Fraction(1)]
     for m in range(1, count):
-        total = sum(math.comb(m + 1, k) * numbers[k] for k in range(m))
+        total = sum((math.comb(m + 1, k) * numbers[k] for k in range(m)), Fraction(0))
         numbers.append(-total / (m + 1))
     return numbers
 
@@ -235,7 +239,7 @@ def _(primals: Any, tangents: Any) -> Any:
 
 @jax.custom_jvp
 def _cloglog_slope(eta: Array) -> Array:
-    """x / (exp(x) - 1) at x = exp(eta)."""
+    """The derivative of the above, x / (exp(x) - 1) at x = exp(eta)."""
     x = jnp.exp(jnp.where(eta < 0, 0.0, eta))
     high = x * jnp.exp(-x) / -jnp.expm1(-x)
     return jnp.where(eta < 0, _low_cloglog(1, eta), high)
@@ -286,18 +290,18 @@ def _(primals: Any, tangents: Any) -> Any:
     return entropy_gap(x), jnp.log1p(x) * dx
 
 
-def log_gamma1p(t: Array) -> Array:
-    """log Gamma(1 + t) for t >= 0; log t! for counts."""
+def log_gamma1p(t: Any) -> Any:
+    """Logarithm of Gamma(1 + t) for t >= 0: of t! for counts."""
     rest = stirling_rest(0, t) + (HALF_LOG_2PI - 1.0)
     return (t + 0.5) * jnp.log1p(t) - t + rest
 
 
-def log_binomial(n: Array, k: Array) -> Array:
+def log_binomial(n: Any, k: Any) -> Any:
     """Logarithm of the binomial coefficient n over k."""
     return log_gamma1p(n) - log_gamma1p(k) - log_gamma1p(n - k)
 
 
-def log_rising(count: Array, log_a: Array) -> Array:
+def log_rising(count: Any, log_a: Any) -> Any:
     r"""How far a rising factorial is above the power.
 
     .. math:: \log\Gamma(a + m) - \log\Gamma(a) - m \log a
@@ -317,8 +321,9 @@ def log_rising(count: Array, log_a: Array) -> Array:
     and k = m - 1, by Stirling's formula for both, term by term.
     """
     k = jnp.where(count > 0, count - 1.0, 0.0)
-    a = jnp.exp(log_a)
+    near = jnp.where(log_a < UNDERFLOW, UNDERFLOW, log_a)
+    a = jnp.exp(near)
     c = 1.0 + a
     power = c * entropy_gap(k / c) - 0.5 * jnp.log1p(k / c)
     rest = stirling_rest(0, a + k) - stirling_rest(0, a)
-    return k * softplus(-log_a) + power + rest
+    return k * (softplus(-near) + (near - log_a)) + power + rest

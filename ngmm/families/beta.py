@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ngmm.errors import DataError
 from ngmm.families import _response
 from ngmm.families._saturated import best_probability
-from ngmm.families._special import HALF_LOG_2PI, softplus, stirling_rest
+from ngmm.families._special import HALF_LOG_2PI, UNDERFLOW, softplus, stirling_rest
 from ngmm.families.family import Family, choose_link
 
 __all__ = ["beta"]
@@ -104,8 +104,10 @@ def _side(log_share: Any, log_mu: Any, log_phi: Any) -> Any:
     what is left of them is not: a log(y / mu) is formed first.
     """
     log_a = log_mu + log_phi
-    a = jnp.exp(log_a)
-    power = a * (log_share - log_mu - softplus(-log_a))
+    far = log_a < UNDERFLOW
+    near = jnp.where(far, UNDERFLOW, log_a)
+    a = jnp.exp(near)
+    power = a * (log_share - jnp.where(far, 0.0, log_mu) - softplus(-near))
     return power + (log_a - 0.5 * jnp.log1p(a) - stirling_rest(0, a))
 
 
@@ -165,9 +167,9 @@ def _check(
             f"response {response_name} is 0 or 1 {_response.rows(boundary, index)}; "
             "family beta needs shares strictly between 0 and 1, as its density is zero "
             "or infinite at the ends. For a share of a whole number use "
-            'family="betabinomial" with trials=; if 0 and 1 come from rounding, squeeze '
-            f"the response: (y * (n - 1) + 0.5) / n with n = {len(y)}; otherwise model "
-            "these rows separately"
+            'family="betabinomial" with trials=; if 0 and 1 come from rounding, '
+            f"squeeze the response: (y * (n - 1) + 0.5) / n with n = {len(y)}; "
+            "otherwise model these rows separately"
         )
 
 

@@ -135,9 +135,7 @@ def inside(transform: Link, log_prob: Callable[..., Array]) -> Callable[..., Arr
     if transform.lower == -jnp.inf and transform.upper == jnp.inf:
         return log_prob
 
-    def restricted(
-        y: Any, eta: Any, log_phi: Any, weights: Any, trials: Any
-    ) -> Array:
+    def restricted(y: Any, eta: Any, log_phi: Any, weights: Any, trials: Any) -> Array:
         valid = (eta > transform.lower) & (eta < transform.upper)
         safe = jnp.where(valid, eta, 1.0)
         value = log_prob(y, safe, log_phi, weights, trials)

@@ -56,7 +56,7 @@ def _gamma(link: str) -> Family:
     transform = choose_link("gamma", link, LINKS, positive=True)
 
     def relative(y: Any, eta: Any) -> tuple[Any, Any]:
-        """y / mu and its logarithm, each in the form whose derivatives are exact."""
+        """The ratio y / mu and its logarithm, each in the form that AD keeps exact."""
         log_ratio = jnp.log(y) - transform.log_mean(eta)
         if link == "log":
             # The limit keeps an overflow from turning into NaN in a derivative.
@@ -93,7 +93,7 @@ def _gamma(link: str) -> Family:
 
 
 def _log_constant(log_k: Any) -> Any:
-    """k log k - k - log Gamma(k), without cancellation for large k."""
+    """Value of k log k - k - log Gamma(k), without cancellation for large k."""
     k = jnp.exp(log_k)
     bounded = k * softplus(-log_k) + 0.5 * jnp.log1p(k) + stirling_rest(0, k)
     return log_k + (1.0 - HALF_LOG_2PI) - bounded

@@ -67,7 +67,7 @@ def _either(numpy: Elementwise, traced: Elementwise) -> Elementwise:
     return function
 
 
-# The special functions are imported when a link is first used, which keeps `import ngmm` light.
+# These are imported when a link is first used, which keeps `import ngmm` light.
 
 
 def _expit(eta: Any) -> Any:

@@ -19,6 +19,7 @@ from ngmm.inference.importance import importance_loglik
 from ngmm.inference.information import covariance_from_information
 from ngmm.inference.modes import Posterior, TermRows, row_effects
 from ngmm.inference.verdict import (
+    SMALLEST_SPREAD,
     Message,
     Verdict,
     boundary_notes,
@@ -141,16 +142,17 @@ class GeneralizedAnalysis:
     def verdict(self) -> Verdict:
         """Whether the numbers can be relied on."""
         e, family = self.estimate, self.model.family
-        messages = optimum_messages(e.status, e.gain, e.n_steps, e.information)
-        messages += integral_messages(e.integral.error)
-        messages += mode_messages(e.n_unsettled)
-        messages += [Message(s.text, s.remedy) for s in e.separation]
+        # What explains a failure comes before what follows from it.
+        messages = [Message(s.text, s.remedy) for s in e.separation]
         notes = integral_notes(e.integral.error)
         for term, c in zip(self.model.design.random, self.components, strict=True):
             messages += runaway_messages(family.link, term.group, term.names, c.sd)
             notes += boundary_notes(term.group, term.names, c.sd, c.correlation, c.rank)
         if not family.discrete:
-            messages += residual_messages(self._residual_share())
+            messages += residual_messages(self._residual_share(), SMALLEST_SPREAD)
+        messages += optimum_messages(e.status, e.gain, e.n_steps, e.information)
+        messages += integral_messages(e.integral.error)
+        messages += mode_messages(e.n_unsettled)
         notes += dispersion_notes(family.name, e.phi)
         return Verdict(tuple(messages), tuple(notes))
 

@@ -20,6 +20,8 @@ NEGATIVE = -1e-7
 # Below this share of what the fixed effects leave, the residual standard deviation has
 # lost its digits: relative variances of 1e10 are what double precision can carry.
 SMALLEST_RESIDUAL = 2e-5
+# The same where the likelihood is an approximate integral.
+SMALLEST_SPREAD = 1e-4
 
 # Error of the log-likelihood that moves estimates visibly, and one worth a word:
 # likelihood-ratio statistics are off by at most four times as much.
@@ -155,7 +157,9 @@ def optimum_messages(
     return out
 
 
-def residual_messages(share: float) -> list[Message]:
+def residual_messages(
+    share: float, smallest: float = SMALLEST_RESIDUAL
+) -> list[Message]:
     """What is wrong when the random effects leave next to no residual.
 
     Parameters
@@ -163,8 +167,10 @@ def residual_messages(share: float) -> list[Message]:
     share
         Residual standard deviation over the root mean square that fixed effects alone
         would leave.
+    smallest
+        The least share that is none.
     """
-    if share >= SMALLEST_RESIDUAL:
+    if not share < smallest:
         return []
     return [
         Message(
@@ -244,13 +250,14 @@ def runaway_messages(
 ) -> list[Message]:
     """What is wrong when a variance on the scale of the link has no bound."""
     largest = LARGEST_SD.get(link, np.inf)
+    columns = ", ".join(repr(name) for name in group.split(":"))
     return [
         Message(
             f"sd({name} | {group}) = {s:.3g} on the {link} scale: the variance runs "
-            "away, because nearly every level has one response only. Estimates and "
-            "standard errors depend on where the search stopped",
-            f"look at the rows of each level with data.groupby({group.split(':')!r}); "
-            f"levels of one row need no random effect, so remove ({name} | {group})",
+            "away, because in nearly every level all responses are the same. Estimates "
+            "and standard errors depend on where the search stopped",
+            f"look at the responses of each level, data.groupby([{columns}]); use a "
+            f"coarser group, or remove ({name} | {group})",
         )
         for name, s in zip(names, sd, strict=True)
         if s > largest

@@ -29,7 +29,7 @@ from ngmm.families import Family
 from ngmm.inference.modes import Posterior
 from ngmm.likelihood.maximise import eliminate_at, to_numpy
 from ngmm.likelihood.problem import prepare
-from ngmm.linalg import Values, precise
+from ngmm.linalg import precise
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -44,24 +44,6 @@ class Working(NamedTuple):
 
     score: Vector
     weight: Vector
-
-
-class Curvature(NamedTuple):
-    """Derivatives of the log-probability of each row in its linear predictor.
-
-    Attributes
-    ----------
-    score
-        First derivative.
-    observed
-        Minus the second.
-    expected
-        (d mu / d eta)^2 / Var(y), for rows whose observed curvature is not positive.
-    """
-
-    score: Values
-    observed: Values
-    expected: Values
 
 
 def predictor(
@@ -82,12 +64,28 @@ def working(design: Design, family: Family, eta: Vector, phi: float) -> Working:
     """Score and weight of each row of a design at a linear predictor."""
     trials = np.ones_like(eta) if design.trials is None else design.trials
     with precise():
-        found = _curvature_at(
-            eta, design.y, np.float64(phi), design.weights, trials, layout=family
+        score, curvature = to_numpy(
+            _slopes_at(
+                eta, design.y, np.float64(phi), design.weights, trials, layout=family
+            )
         )
-    at: Curvature = to_numpy(found)
-    weight = np.where(at.observed > 0, at.observed, at.expected)
-    return Working(at.score, np.maximum(weight, LEAST_WEIGHT * weight.max()))
+    return Working(score, _positive(-curvature, design.random))
+
+
+def _positive(weight: Vector, terms: Sequence[RandomDesign]) -> Vector:
+    """Weights that a Gaussian model can have.
+
+    A row whose log-probability curves upwards at the mode weighs nothing, and the rows
+    beside it in its level of the largest factor weigh less by the same total: the
+    precision of an effect of the level stays what it is.
+    """
+    out = np.maximum(weight, 0.0)
+    if (weight < 0).any():
+        codes = max(terms, key=lambda term: term.n_levels).codes
+        total, kept = np.bincount(codes, weight), np.bincount(codes, out)
+        share = np.divide(total, kept, out=np.zeros_like(kept), where=kept > 0)
+        out *= np.maximum(share, 0.0)[codes]
+    return np.maximum(out, LEAST_WEIGHT * out.max())
 
 
 def log_probability(
@@ -123,27 +121,19 @@ def working_posterior(
     return Posterior(problem, to_numpy(found), point)
 
 
-def _curvature(
-    eta: Array,
-    y: Array,
-    phi: Array,
-    weights: Array,
-    trials: Array,
-    *,
-    layout: Family,
-) -> Curvature:
-    family, ones = layout, jnp.ones_like(eta)
+def _slopes(
+    eta: Array, y: Array, phi: Array, weights: Array, trials: Array, *, layout: Family
+) -> tuple[Array, Array]:
+    """First and second derivative of the log-probability of each row in eta."""
+    ones = jnp.ones_like(eta)
 
-    def slope(e: Array) -> Array:
-        def value(x: Array) -> Array:
-            return family.log_prob(y, x, jnp.log(phi), weights, trials)
+    def value(x: Array) -> Array:
+        return layout.log_prob(y, x, jnp.log(phi), weights, trials)
 
-        return jax.jvp(value, (e,), (ones,))[1]
+    def first(x: Array) -> Array:
+        return jax.jvp(value, (x,), (ones,))[1]
 
-    score, second = jax.jvp(slope, (eta,), (ones,))
-    mu, rate = jax.jvp(family.transform.mean, (eta,), (ones,))
-    expected = weights * (trials * rate) ** 2 / family.variance(mu, phi, trials)
-    return Curvature(score, -second, expected)
+    return jax.jvp(first, (eta,), (ones,))
 
 
 def _total(
@@ -152,5 +142,5 @@ def _total(
     return layout.log_prob(y, eta, jnp.log(phi), weights, trials).sum(axis=0)
 
 
-_curvature_at = Compiled(_curvature)
+_slopes_at = Compiled(_slopes)
 _total_at = Compiled(_total)

@@ -16,6 +16,8 @@ the rule.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -23,16 +25,18 @@ from jax.ops import segment_sum
 
 from ngmm import linalg
 from ngmm.likelihood.modes import Modes, conditional_modes
-from ngmm.likelihood.observations import Rows, slopes
+from ngmm.likelihood.observations import Rows, Taylor, taylor
 from ngmm.likelihood.quadrature import (
     Placement,
     Predictor,
     SingleLayout,
     Sums,
-    joint_log_density,
+    node_predictors,
+    occupied,
     posterior_weights,
     predictor,
     table,
+    with_prior,
 )
 
 
@@ -42,9 +46,10 @@ def chunk_exact(x: Array, rows: Rows, start: Array, layout: SingleLayout) -> Sum
     modes = conditional_modes(
         at.eta0, at.a, at.xi, rows, rows.codes[0], start, layout.family
     )
+    expansion = expand_about(at, modes, rows, layout)
 
     def value(psi: Array) -> tuple[Array, Array]:
-        found = adaptive_values(psi, rows, modes, layout).sum()
+        found = adaptive_values(psi, rows, expansion, layout).sum()
         return found, found
 
     def slope(psi: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -61,31 +66,79 @@ def chunk_exact(x: Array, rows: Rows, start: Array, layout: SingleLayout) -> Sum
     )
 
 
-def adaptive_values(x: Array, rows: Rows, modes: Modes, layout: SingleLayout) -> Array:
+class Expansion(NamedTuple):
+    """What is held fixed while the sum is differentiated.
+
+    Attributes
+    ----------
+    u
+        (levels, q) modes.
+    inverse
+        (levels, q, q) inverse Hessians there.
+    about_mode
+        Log-probabilities about the mode, to fourth degree.
+    about_nodes
+        The same about every node, to second degree; None if the only node is the mode.
+    """
+
+    u: Array
+    inverse: Array
+    about_mode: Taylor
+    about_nodes: Taylor | None
+
+
+def expand_about(
+    at: Predictor, modes: Modes, rows: Rows, layout: SingleLayout
+) -> Expansion:
+    """Expand the log-probabilities about the mode and the nodes of one psi."""
+    codes = rows.codes[0]
+    eta = at.eta0 + (at.a * modes.u[codes]).sum(1)
+    about_mode = taylor(eta, at.xi, rows, layout.family, 4)
+    chol = modes.chol
+    if not layout.family.concave:
+        # The search leaves out rows of negative curvature; here they count.
+        weight = -about_mode.terms[0][2]
+        chol = linalg.cholesky(_precision(weight, at, rows, layout))
+    inverse = linalg.inverse_from_cholesky(chol)
+    if layout.placing.grid.n == 1:
+        return Expansion(modes.u, inverse, about_mode, None)
+    place = Placement(modes.u, linalg.cholesky(inverse))
+    nodes, _ = table(layout.placing.grid, layout.pattern.k)
+    at_nodes = node_predictors(at, place, nodes, rows)
+    about_nodes = taylor(at_nodes, at.xi, rows, layout.family, 2)
+    return Expansion(modes.u, inverse, about_mode, about_nodes)
+
+
+def adaptive_values(
+    x: Array, rows: Rows, fixed: Expansion, layout: SingleLayout
+) -> Array:
     """Log-likelihood of every level (levels,), differentiable through the mode."""
     at = predictor(x, rows, layout)
-    inverse = lax.stop_gradient(linalg.inverse_from_cholesky(modes.chol))
-    u = lax.stop_gradient(modes.u)
+    codes, mode = rows.codes[0], fixed.about_mode
+    u = lax.stop_gradient(fixed.u)
+    inverse = lax.stop_gradient(fixed.inverse)
     for _ in range(2):
-        u = u + jnp.einsum("gij,gj->gi", inverse, _gradient(u, at, rows, layout))
-    precision = _precision(u, at, rows, layout)
-    scale = linalg.cholesky(linalg.inverse_from_cholesky(linalg.cholesky(precision)))
+        eta = at.eta0 + (at.a * u[codes]).sum(1)
+        first = mode.derivative(1, eta, at.xi)
+        g = segment_sum(first[:, None] * at.a, codes, layout.n_levels) - u
+        u = u + jnp.einsum("gij,gj->gi", inverse, g)
+    eta = at.eta0 + (at.a * u[codes]).sum(1)
+    weight = -mode.derivative(2, eta, at.xi)
+    chol = linalg.cholesky(_precision(weight, at, rows, layout))
+    place = Placement(u, linalg.cholesky(linalg.inverse_from_cholesky(chol)))
     nodes, log_weights = table(layout.placing.grid, layout.pattern.k)
-    density = joint_log_density(at, Placement(u, scale), nodes, rows, layout)
-    return posterior_weights(density, log_weights)[0]
+    if fixed.about_nodes is None:
+        value = mode.derivative(0, eta, at.xi)[:, None]
+    else:
+        at_nodes = node_predictors(at, place, nodes, rows)
+        value = fixed.about_nodes.derivative(0, at_nodes, at.xi)
+    density = with_prior(value, place, nodes, rows)
+    value = posterior_weights(density, log_weights)[0]
+    return jnp.where(occupied(rows, layout), value, 0.0)
 
 
-def _gradient(u: Array, at: Predictor, rows: Rows, layout: SingleLayout) -> Array:
-    codes = rows.codes[0]
-    eta = at.eta0 + (at.a * u[codes]).sum(1)
-    first = slopes(eta, at.xi, rows, layout.family).first
-    return segment_sum(first[:, None] * at.a, codes, layout.n_levels) - u
-
-
-def _precision(u: Array, at: Predictor, rows: Rows, layout: SingleLayout) -> Array:
+def _precision(weight: Array, at: Predictor, rows: Rows, layout: SingleLayout) -> Array:
     codes, q = rows.codes[0], layout.pattern.k
-    eta = at.eta0 + (at.a * u[codes]).sum(1)
-    weight = -slopes(eta, at.xi, rows, layout.family).second
     outer = (weight[:, None] * at.a)[:, :, None] * at.a[:, None, :]
     total = segment_sum(outer.reshape(-1, q * q), codes, layout.n_levels)
     return total.reshape(-1, q, q) + jnp.eye(q)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ngmm.errors import OptionError
 from ngmm.estimation.newton import NewtonResult
-from ngmm.likelihood.engines import Engine, LaplaceEngine, SingleEngine
+from ngmm.likelihood.condense import is_nested
+from ngmm.likelihood.engines import Engine, LaplaceEngine, QuadratureEngine
 from ngmm.likelihood.generalized import GeneralizedProblem
 from ngmm.likelihood.nodes import hermite, trapezoid, truncated
 from ngmm.likelihood.quadrature import Placing
@@ -32,10 +33,14 @@ LADDERS = {
     3: (7, 9, 13, 19, 27),
     4: (5, 7, 9, 13),
 }
+# The same for nested factors, whose nodes multiply without being a grid.
+NESTED_LADDER = (11, 15, 21, 31, 45, 63)
 # Rows times nodes below which a larger first rung costs less than compiling twice.
 SMALL_WORK = 4_000_000
 # Rows times nodes beyond which "auto" stops adding nodes and reports the error it has.
 MOST_WORK = 4_000_000_000
+# Rungs of a ladder that may be the first.
+FIRST = 3
 
 # Where nodes are moved to the posterior mean and covariance, coarsely.
 PASSES = {1: (15, 15), 2: (7, 9), 3: (5, 7), 4: (4, 5)}
@@ -51,86 +56,124 @@ class Found:
     n_steps: int
 
 
+def structure(problem: GeneralizedProblem) -> str:
+    """How the grouping factors stand to each other.
+
+    ``"single"`` or ``"nested"`` if quadrature is offered, ``"crossed"`` for structures
+    that need Laplace's approximation, ``"wide"`` for more effects a level than grids
+    can carry.
+    """
+    groups, patterns = problem.arranged.groups, problem.arranged.patterns
+    if len(groups) == 1:
+        return "single" if patterns[0].k <= MAX_DIMENSIONS else "wide"
+    if len(groups) == 2 and is_nested(groups[0].codes, groups[1].codes):
+        return "nested" if sum(p.k for p in patterns) <= MAX_DIMENSIONS else "wide"
+    return "crossed"
+
+
+def settles(problem: GeneralizedProblem, rule: Rule) -> bool:
+    """Whether the number of nodes is ngmm's to choose."""
+    return isinstance(rule, Auto) and structure(problem) in ("single", "nested")
+
+
 def fixed_engine(problem: GeneralizedProblem, rule: Rule) -> Engine:
-    """The engine of a rule with a given number of nodes.
+    """The engine of a rule; for "auto", with the nodes to start with.
 
     Raises
     ------
     OptionError
         If the rule does not suit the structure of the random effects.
     """
-    k = problem.arranged.patterns[0].k
-    if len(problem.arranged.groups) > 1:
-        if isinstance(rule, Laplace | Auto):
-            return LaplaceEngine(problem)
-        raise OptionError(
-            "nodes are for one grouping factor; with several, crossed or nested, use "
-            'quad="laplace", which quad="auto" chooses by itself'
-        )
-    if isinstance(rule, Laplace):
-        return SingleEngine(problem, Placing(hermite(1), exact=True))
+    shape = structure(problem)
     if isinstance(rule, Auto):
-        if k > MAX_DIMENSIONS:
-            return fixed_engine(problem, Laplace())
-        return SingleEngine(problem, centred(first_rung(problem), k))
-    if k > MAX_DIMENSIONS:
+        if shape in ("single", "nested"):
+            return QuadratureEngine(problem, centred(problem, first_rung(problem)))
+        rule = Laplace()
+    if isinstance(rule, Laplace):
+        if len(problem.arranged.groups) > 1:
+            return LaplaceEngine(problem)
+        return QuadratureEngine(problem, Placing(hermite(1), exact=True))
+    if shape == "crossed":
         raise OptionError(
-            f"quadrature in {k} dimensions: grids are offered up to {MAX_DIMENSIONS} "
-            'random effects a level; use quad="laplace"'
+            f"{_spelled(rule)} is for one grouping factor or two nested ones; crossed "
+            'random effects have no such grid. Use quad="laplace", which quad="auto" '
+            "chooses by itself"
         )
+    if shape == "wide":
+        k = sum(p.k for p in problem.arranged.patterns)
+        raise OptionError(
+            f"{_spelled(rule)}: grids are offered up to {MAX_DIMENSIONS} random "
+            f'effects a level, and this model has {k}. Use quad="laplace"'
+        )
+    if isinstance(rule, TruncatedQuadrature):
+        grid = truncated(rule.n_nodes, float(rule.radius))
+        return QuadratureEngine(problem, Placing(grid, centred=False))
+    if shape == "nested":
+        return QuadratureEngine(problem, centred(problem, max(rule.n_nodes, 5)))
+    return QuadratureEngine(problem, Placing(hermite(rule.n_nodes), exact=True))
+
+
+def _spelled(rule: AdaptiveQuadrature | TruncatedQuadrature) -> str:
     if isinstance(rule, AdaptiveQuadrature):
-        return SingleEngine(problem, Placing(hermite(rule.n_nodes), exact=True))
-    assert isinstance(rule, TruncatedQuadrature)
-    grid = truncated(rule.n_nodes, float(rule.radius))
-    return SingleEngine(problem, Placing(grid, centred=False))
+        return f"quad={rule.n_nodes}"
+    return f"quad=ngmm.{rule!r}"
 
 
 def accurate_engine(problem: GeneralizedProblem, rule: Rule, x: Vector) -> Engine:
     """The engine of a rule; for "auto", with the nodes that psi = x calls for."""
-    k = problem.arranged.patterns[0].k
-    several = len(problem.arranged.groups) > 1
-    if not isinstance(rule, Auto) or several or k > MAX_DIMENSIONS:
-        return fixed_engine(problem, Laplace() if isinstance(rule, Auto) else rule)
-    n: int | None = first_rung(problem)
+    if not (settles(problem, rule) and isinstance(rule, Auto)):
+        return fixed_engine(problem, rule)
+    n = first_rung(problem)
     while True:
-        assert n is not None
-        engine = SingleEngine(problem, centred(n, k))
-        n = next_rung(problem, n, engine.error(x), rule.tolerance)
-        if n is None:
+        engine = QuadratureEngine(problem, centred(problem, n))
+        following = next_rung(problem, n, engine.error(x), rule.tolerance)
+        if following is None:
             return engine
+        n = following
 
 
-def centred(n: int, k: int) -> Placing:
-    """The rule of "auto" with n nodes in each of k dimensions."""
+def centred(problem: GeneralizedProblem, n: int) -> Placing:
+    """The rule of "auto" with n nodes in each dimension."""
+    k = problem.arranged.patterns[0].k
     return Placing(trapezoid(n, k), tuple(trapezoid(m, k) for m in PASSES[k]))
+
+
+def ladder(problem: GeneralizedProblem) -> tuple[int, ...]:
+    """Nodes per dimension that "auto" tries, in order."""
+    patterns = problem.arranged.patterns
+    if len(patterns) == 1:
+        return LADDERS[patterns[0].k]
+    return NESTED_LADDER
+
+
+def work(problem: GeneralizedProblem, n: int) -> float:
+    """Rows times nodes."""
+    engine_nodes = 1.0
+    for p in problem.arranged.patterns:
+        engine_nodes *= float(n) ** p.k * (1 + (p.k > 1))
+    return len(problem.rows.y) * engine_nodes
 
 
 def first_rung(problem: GeneralizedProblem) -> int:
     """Nodes that "auto" starts with: more where they cost next to nothing."""
-    k, n_rows = problem.arranged.patterns[0].k, len(problem.rows.y)
-    ladder = LADDERS[k]
-    cheap = [n for n in ladder[:4] if n_rows * n**k * (1 + (k > 1)) <= SMALL_WORK]
-    return cheap[min(len(cheap), 3) - 1] if cheap else ladder[0]
+    rungs = ladder(problem)
+    cheap = [n for n in rungs[:FIRST] if work(problem, n) <= SMALL_WORK]
+    return cheap[-1] if cheap else rungs[0]
 
 
 def maximise_with(
     problem: GeneralizedProblem, rule: Rule, x: Vector, max_steps: int
 ) -> Found:
     """Maximise by a rule; "auto" adds nodes until the log-likelihood stops moving."""
-    k = problem.arranged.patterns[0].k
-    several = len(problem.arranged.groups) > 1
-    if not isinstance(rule, Auto) or several or k > MAX_DIMENSIONS:
-        engine = fixed_engine(problem, Laplace() if isinstance(rule, Auto) else rule)
+    if not (settles(problem, rule) and isinstance(rule, Auto)):
+        engine = fixed_engine(problem, rule)
         result = engine.maximise(x, max_steps)
-        error = (
-            None
-            if k > MAX_DIMENSIONS
-            else reference_error(engine, np.asarray(result.x))
-        )
+        value = -0.5 * float(result.value)
+        error = reference_error(engine, np.asarray(result.x), value)
         return Found(engine, result, error, int(result.n_steps))
     n, steps = first_rung(problem), 0
     while True:
-        engine = SingleEngine(problem, centred(n, k))
+        engine = QuadratureEngine(problem, centred(problem, n))
         result = engine.maximise(x, max_steps)
         steps += int(result.n_steps)
         error = engine.error(result.x)
@@ -146,32 +189,29 @@ def next_rung(
     """More nodes, by as much as the error seems to need; None if there are enough.
 
     The error falls geometrically in the number of nodes, so that its logarithm
-    extrapolates; the scale of the logarithm is that of a whole log-likelihood unit.
+    extrapolates; the scale of the logarithm is that of ten log-likelihood units.
     """
-    k, n_rows = problem.arranged.patterns[0].k, len(problem.rows.y)
-    if error <= tolerance:
+    if not error > tolerance:
         return None
-    later = [
-        m
-        for m in LADDERS[k]
-        if m > n and n_rows * float(m) ** k * (1 + (k > 1)) <= MOST_WORK
-    ]
+    later = [m for m in ladder(problem) if m > n and work(problem, m) <= MOST_WORK]
     digits = np.log(tolerance / 10.0) / np.log(min(error / 10.0, 0.5))
     enough = [m for m in later if m >= 0.95 * n * digits]
     return enough[0] if enough else (later[-1] if later else None)
 
 
-def reference_error(engine: Engine, x: Vector) -> float | None:
+def reference_error(engine: Engine, x: Vector, value: float) -> float | None:
     """Error of a rule at x: by its own checks, or against a finer rule.
 
-    A few Gauss-Hermite nodes tell little about the error of fewer.
+    A few Gauss-Hermite nodes tell little about the error of fewer, nor does Laplace's
+    approximation about its own.
     """
-    if not isinstance(engine, SingleEngine):
-        return engine.error(x)
-    if engine.placing.grid.name != "hermite":
-        return engine.error(x)
     problem = engine.problem
-    placing = centred(first_rung(problem), problem.arranged.patterns[0].k)
-    finer = SingleEngine(problem, placing)
-    difference = abs(engine.derivatives(x).value - finer.derivatives(x).value)
-    return difference + finer.error(x)
+    shape = structure(problem)
+    if shape not in ("single", "nested"):
+        return engine.error(x)
+    by_nodes = isinstance(engine, QuadratureEngine)
+    if by_nodes and engine.placing.grid.name != "hermite":
+        return engine.error(x)
+    placing = centred(problem, first_rung(problem))
+    finer, error = QuadratureEngine(problem, placing).value_and_error(x)
+    return abs(value - finer) + error

@@ -27,43 +27,38 @@ class Chunks:
     ----------
     rows
         As `Rows`, with a leading axis of chunks; codes count within the chunk.
-    n_levels
-        Levels that a chunk has room for.
-    level
-        (chunks, n_levels) the level that stands in each place, -1 where none does.
+    levels
+        For each factor, (chunks, places) the level that stands in each place of a
+        chunk, -1 where none does.
     """
 
     rows: Rows
-    n_levels: int
-    level: Ints
+    levels: tuple[Ints, ...]
 
-    def spread(self, by_level: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of levels (levels, ...) in the places of the chunks; zero if empty."""
-        found = by_level[np.maximum(self.level, 0)]
-        mask = (self.level >= 0).reshape(*self.level.shape, *[1] * (found.ndim - 2))
-        return np.where(mask, found, 0.0)
-
-    def collect(self, by_place: NDArray[np.float64]) -> NDArray[np.float64]:
+    def collect(
+        self, by_place: NDArray[np.float64], factor: int = 0
+    ) -> NDArray[np.float64]:
         """Values in the places of the chunks as values of levels."""
-        used = self.level >= 0
+        level = self.levels[factor]
+        used = level >= 0
         out = np.empty((used.sum(), *by_place.shape[2:]))
-        out[self.level[used]] = by_place[used]
+        out[level[used]] = by_place[used]
         return out
 
 
 def in_chunks(rows: Rows, n_levels: int, n_nodes: int) -> Chunks:
-    """Cut the rows of a model with one grouping factor.
+    """Cut the rows of a model with one grouping factor, or with nested ones.
 
     Parameters
     ----------
     rows
-        All rows, in any order.
+        All rows, in any order; the outermost factor comes last.
     n_levels
-        Number of levels; every one has a row.
+        Number of levels of the outermost factor; every one has a row.
     n_nodes
-        Nodes of a level, which decide how many rows make a chunk.
+        Nodes of a row, which decide how many rows make a chunk.
     """
-    codes = np.asarray(rows.codes[0])
+    codes = np.asarray(rows.codes[-1])
     order = np.argsort(codes, kind="stable")
     size = np.bincount(codes, minlength=n_levels)
     room = max(int(size.max()), CELLS // n_nodes)
@@ -80,6 +75,7 @@ def in_chunks(rows: Rows, n_levels: int, n_nodes: int) -> Chunks:
     local = np.where(real, codes[pick] - first_level[:, None], width - 1)
     place = first_level[:, None] + np.arange(width)
     level = np.where(np.arange(width) < per_chunk[:, None], place, -1)
+    inner = [_within(np.asarray(c)[pick], real) for c in rows.codes[:-1]]
     return Chunks(
         Rows(
             y=rows.y[pick],
@@ -88,12 +84,32 @@ def in_chunks(rows: Rows, n_levels: int, n_nodes: int) -> Chunks:
             trials=rows.trials[pick],
             mask=real.astype(np.float64),
             X=np.where(real[..., None], rows.X[pick], 0.0),
-            Z=(np.where(real[..., None], rows.Z[0][pick], 0.0),),
-            codes=(local.astype(np.int32),),
+            Z=tuple(np.where(real[..., None], z[pick], 0.0) for z in rows.Z),
+            codes=(*(c for c, _ in inner), local.astype(np.int32)),
         ),
-        width,
-        level,
+        (*(where for _, where in inner), level),
     )
+
+
+def _within(codes: Ints, real: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
+    """Codes within each chunk, and the levels that they stand for.
+
+    Parameters
+    ----------
+    codes
+        (chunks, rows) levels of a factor none of whose levels is in two chunks.
+    real
+        (chunks, rows) whether there is such a row.
+    """
+    found = [np.unique(c[r]) for c, r in zip(codes, real, strict=True)]
+    width = max(len(f) for f in found)
+    level = np.full((len(codes), width), -1, dtype=np.int64)
+    local = np.empty(codes.shape, dtype=np.int32)
+    for i, levels in enumerate(found):
+        level[i, : len(levels)] = levels
+        place = np.searchsorted(levels, codes[i])
+        local[i] = np.where(real[i], place, width - 1)
+    return local, level
 
 
 def _assign(size: Ints, room: int) -> Ints:

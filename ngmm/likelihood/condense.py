@@ -155,7 +155,7 @@ def place_slots(groups: Sequence[GroupedColumns], patterns: Sequence[Pattern]) -
 
 def _components(groups: Sequence[GroupedColumns]) -> list[Ints]:
     """Connected component of each level of the dense factors."""
-    if len(groups) == 2 and _is_nested(groups[0].codes, groups[1].codes):
+    if len(groups) == 2 and is_nested(groups[0].codes, groups[1].codes):
         return [np.arange(groups[1].n_levels, dtype=np.int64)]
     # scipy loads slowly and only models with several factors need it.
     from scipy.sparse import coo_array
@@ -177,7 +177,7 @@ def _components(groups: Sequence[GroupedColumns]) -> list[Ints]:
     ]
 
 
-def _is_nested(inner: NDArray, outer: NDArray) -> bool:
+def is_nested(inner: NDArray, outer: NDArray) -> bool:
     """Whether every level of `inner` occurs within one level of `outer`."""
     parent = np.empty(inner.max() + 1, dtype=outer.dtype)
     parent[inner] = outer

@@ -1,8 +1,8 @@
 """A generalized problem with a rule of integration: psi in, log-likelihood out.
 
-Two engines share one interface: `SingleEngine` for one grouping factor, by quadrature,
-and `LaplaceEngine` for any structure. Both work on the engine's psi and keep what is
-compiled and arranged once.
+Two engines share one interface: `QuadratureEngine` for one grouping factor or two
+nested ones, and `LaplaceEngine` for any structure. Both work on the engine's psi and
+keep what is arranged once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from ngmm.likelihood.integral import Integral
 from ngmm.likelihood.joint import Effects, JointLayout, Meeting, meet, to_levels
 from ngmm.likelihood.layout import Layout
 from ngmm.likelihood.maximise import to_numpy
-from ngmm.likelihood.quadrature import Placing, SingleLayout
+from ngmm.likelihood.nested import NestedLayout, Pair
+from ngmm.likelihood.nodes import Grid
+from ngmm.likelihood.quadrature import Assessment, Placing, SingleLayout
 from ngmm.likelihood.rules import MAX_NODES
 from ngmm.linalg import precise
 
@@ -47,6 +49,11 @@ class Derivatives(NamedTuple):
 
 class Engine(Protocol):
     """What a rule of integration offers."""
+
+    @property
+    def problem(self) -> GeneralizedProblem:
+        """The model."""
+        ...
 
     def derivatives(self, x: Vector) -> Derivatives:
         """Log-likelihood and its derivatives."""
@@ -82,8 +89,8 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class SingleEngine:
-    """One grouping factor, by quadrature.
+class QuadratureEngine:
+    """One grouping factor, or one nested in another, by quadrature.
 
     Parameters
     ----------
@@ -103,49 +110,64 @@ class SingleEngine:
 
     def __post_init__(self) -> None:
         """Refuse grids that would fill the memory."""
-        nodes, q = self.n_nodes, self.dimensions
-        size = int(np.bincount(self.problem.rows.codes[0]).max())
+        size = int(np.bincount(self.problem.rows.codes[-1]).max())
+        nodes = self.n_nodes
         if nodes > MAX_NODES or nodes * size > MAX_CELLS:
-            per = f"{self.placing.grid.n} nodes in each of {q} dimensions are "
+            per = f"{self.placing.grid.n} nodes in each of {self.dimensions} dimensions"
+            outer = self.problem.arranged.groups[-1]
             raise OptionError(
-                f"{per if q > 1 else ''}{nodes:,} nodes for every level, whose largest "
-                f"has {size:,} rows: beyond the limits of {MAX_NODES:,} nodes and "
-                f'{MAX_CELLS:,} rows times nodes. Use fewer nodes, or quad="laplace"'
+                f"{per} are {nodes:,} nodes for every row, and the largest of "
+                f"{outer.n_levels:,} levels has {size:,} rows: beyond the limits of "
+                f"{MAX_NODES:,} nodes and {MAX_CELLS:,} rows times nodes. Use fewer "
+                'nodes, or quad="laplace"'
             )
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Random effects of a level, by factor."""
+        return tuple(p.k for p in self.problem.arranged.patterns)
+
+    @property
     def dimensions(self) -> int:
-        """Random effects of a level."""
-        return self.problem.arranged.patterns[0].k
+        """Dimensions of all integrals of a row."""
+        return sum(self.sizes)
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of one integral."""
-        grid, q = self.placing.grid, self.dimensions
-        doubled = grid.name == "trapezoid" and q > 1
-        return int((1 + doubled) * float(grid.n) ** q)
+        """Nodes of a row, in all integrals together."""
+        grid, total = self.placing.grid, 1.0
+        for k in self.sizes:
+            doubled = grid.name == "trapezoid" and k > 1
+            total *= (1 + doubled) * float(grid.n) ** k
+        return int(total)
 
     @cached_property
     def chunks(self) -> Chunks:
         """Rows in chunks of whole levels."""
-        nodes = max(self.n_nodes, 1)
-        n_levels = self.problem.arranged.groups[0].n_levels
-        return in_chunks(self.problem.rows, n_levels, nodes)
+        n_levels = self.problem.arranged.groups[-1].n_levels
+        return in_chunks(self.problem.rows, n_levels, self.n_nodes)
 
     @property
-    def layout(self) -> SingleLayout:
+    def layout(self) -> single.AnyLayout:
         """What is compiled for."""
-        return SingleLayout(
-            self.problem.family,
-            self.problem.arranged.patterns[0],
-            self.problem.n_beta,
-            self.chunks.n_levels,
-            self.placing,
+        family, patterns = self.problem.family, self.problem.arranged.patterns
+        places = [level.shape[1] for level in self.chunks.levels]
+        if len(patterns) == 1:
+            return SingleLayout(
+                family, patterns[0], self.problem.n_beta, places[0], self.placing
+            )
+        pair = (patterns[0], patterns[1])
+        return NestedLayout(
+            family, pair, self.problem.n_beta, places[0], places[1], self.placing
         )
 
     @property
-    def _zero(self) -> Vector:
-        return np.zeros((*self.chunks.level.shape, self.dimensions))
+    def _zero(self) -> Any:
+        zeros = [
+            np.zeros((*level.shape, k))
+            for level, k in zip(self.chunks.levels, self.sizes, strict=True)
+        ]
+        return zeros[0] if len(zeros) == 1 else Pair(*zeros)
 
     def sums(self, x: Vector) -> single.Sums:
         """Everything one evaluation gives."""
@@ -173,25 +195,32 @@ class SingleEngine:
         return single.Kept(s.u, s.unsettled)
 
     def modes(self, kept: single.Kept) -> tuple[Vector, ...]:
-        """Spherical modes: (levels, k)."""
-        return (self.chunks.collect(kept.u),)
+        """Spherical modes of each factor: (levels, k)."""
+        u = (kept.u,) if len(self.sizes) == 1 else kept.u
+        return tuple(self.chunks.collect(part, j) for j, part in enumerate(u))
 
     def unsettled(self, kept: single.Kept) -> int:
         """Levels whose mode was not found."""
         return int(kept.unsettled)
 
-    def by_level(self, x: Vector) -> single.Assessment:
-        """Log-likelihood and estimated error of every level, (levels,) each."""
+    def by_level(self, x: Vector) -> Assessment:
+        """Log-likelihood and estimated error of every outermost level."""
         with precise():
             found = single.assess(x, self.chunks.rows, self._zero, layout=self.layout)
-        return single.Assessment(*(self.chunks.collect(a) for a in to_numpy(found)))
+        last = len(self.sizes) - 1
+        return Assessment(*(self.chunks.collect(a, last) for a in to_numpy(found)))
+
+    def value_and_error(self, x: Vector) -> tuple[float, float]:
+        """Log-likelihood, and its estimated absolute error."""
+        found = self.by_level(x)
+        # What the rounding of a sum of this size leaves.
+        rounding = 1e-14 * float(np.abs(found.value).sum())
+        error = float(found.difference.sum() + found.beyond.sum())
+        return float(found.value.sum()), error + rounding
 
     def error(self, x: Vector) -> float:
         """Estimated absolute error of the log-likelihood."""
-        found = self.by_level(x)
-        value = float(np.abs(found.value).sum())
-        # What the rounding of a sum of this size leaves.
-        return float(found.difference.sum() + found.beyond.sum()) + 1e-14 * value
+        return self.value_and_error(x)[1]
 
     def objective(self) -> tuple[Callable[..., Array], tuple[Any, ...], Hashable]:
         """Minus the log-likelihood as a function to differentiate, with its data."""
@@ -208,10 +237,19 @@ class SingleEngine:
             "trapezoid": "adaptive trapezoid",
             "truncated": f"truncated at {grid.reach:g} sd",
         }[rule]
-        times = f"{grid.n} nodes" if q == 1 else f"{grid.n} nodes x {q} dimensions"
-        if rule == "trapezoid" and q > 1:
-            times = f"2 x {times}"
-        return Integral(rule, f"{name}, {times}", self.n_nodes, q, error)
+        times = [_times(grid, k) for k in self.sizes]
+        if len(times) == 1:
+            return Integral(rule, f"{name}, {times[0]}", self.n_nodes, q, error)
+        text = f"nested {name}, {times[1]} outside, {times[0]} inside"
+        return Integral("nested", text, self.n_nodes, q, error)
+
+
+def _times(grid: Grid, k: int) -> str:
+    """Nodes of one integral in words."""
+    if k == 1:
+        return f"{grid.n} nodes"
+    doubled = "2 x " if grid.name == "trapezoid" else ""
+    return f"{doubled}{grid.n} nodes x {k} dimensions"
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,15 @@ from the method of moments on its working residuals.
 
 from __future__ import annotations
 
-import jax
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
+from ngmm.compilation import Compiled
 from ngmm.estimation.glm import fit_glm
+from ngmm.families import Family
 from ngmm.likelihood.generalized import GeneralizedProblem
-from ngmm.likelihood.observations import Slopes, slopes
+from ngmm.likelihood.observations import Rows, Slopes, slopes
 from ngmm.likelihood.standardise import GroupedColumns, Standardised
 from ngmm.likelihood.start import starting_theta
 from ngmm.linalg import precise
@@ -40,7 +42,7 @@ def _theta(problem: GeneralizedProblem, eta: Vector, log_phi: float) -> Vector:
     """Moments of the working residuals score / W, with weights W."""
     rows = problem.rows
     with precise():
-        found = _slopes_at(eta, np.float64(log_phi), rows, family=problem.family)
+        found = _slopes_at(eta, np.float64(log_phi), rows, layout=problem.family)
     first, second = np.asarray(found.first), np.asarray(found.second)
     weight = np.maximum(-second, 1e-8 * np.abs(second).max() + 1e-300)
     residual = first / np.sqrt(weight)
@@ -99,8 +101,8 @@ def _clipped(problem: GeneralizedProblem, theta: Vector, size: float) -> Vector:
     return np.where(on, np.clip(theta, LEAST * size, MOST * size), 0.0)
 
 
-def _at(eta, xi, rows, *, family) -> Slopes:  # type: ignore[no-untyped-def]
-    return slopes(eta, xi, rows, family)
+def _at(eta: Array, xi: Array, rows: Rows, *, layout: Family) -> Slopes:
+    return slopes(eta, xi, rows, layout)
 
 
-_slopes_at = jax.jit(_at, static_argnames="family")
+_slopes_at = Compiled(_at)

@@ -289,16 +289,24 @@ class JointModes(NamedTuple):
     """The joint mode of all random effects, with H there."""
 
     u: Effects
+    eta: Array
     factored: Factored
-    value: Array
     settled: Array
+
+
+class _Look(NamedTuple):
+    """A point: the objective, H, and the Newton step from there with its promise."""
+
+    eta: Array
+    value: Array
+    factored: Factored
+    step: Effects
+    decrement: Array
 
 
 class _State(NamedTuple):
     u: Effects
-    value: Array
-    step: Effects
-    decrement: Array
+    look: _Look
     share: Array
     settled: Array
     n: Array
@@ -311,45 +319,40 @@ def joint_modes(
     start: Effects,
     layout: JointLayout,
 ) -> JointModes:
-    """Damped Newton on F."""
+    """Damped Newton on F, with rows of negative curvature left out of H."""
 
-    def value(u: Effects) -> Array:
-        eta = linear_predictor(u, at, rows, meeting, layout)
-        return slopes(eta, at.xi, rows, layout.family).value.sum() - 0.5 * _dot(u, u)
-
-    def expand(u: Effects) -> tuple[Array, Effects, Array]:
+    def look(u: Effects) -> _Look:
         eta = linear_predictor(u, at, rows, meeting, layout)
         s = slopes(eta, at.xi, rows, layout.family)
-        weight = jnp.maximum(-s.second, 0.0)
+        factored = factorise(jnp.maximum(-s.second, 0.0), at, rows, meeting, layout)
         g = _add(pull_back(s.first, at, rows, meeting, layout), u, -1.0)
-        step = solve(factorise(weight, at, rows, meeting, layout), g, at, layout)
-        return s.value.sum() - 0.5 * _dot(u, u), step, _dot(g, step)
+        step = solve(factored, g, at, layout)
+        value = s.value.sum() - 0.5 * _dot(u, u)
+        return _Look(eta, value, factored, step, _dot(g, step))
 
     def going(s: _State) -> Array:
         return ~s.settled & (s.n < MAX_STEPS)
 
     def move(s: _State) -> _State:
-        last = s.decrement < SETTLED
-        trial = _add(s.u, s.step, s.share)
-        noise = 1e-12 * (1.0 + jnp.abs(s.value))
-        new = value(trial)
-        better = new >= s.value - noise
-        u = Effects(*(jnp.where(better, a, b) for a, b in zip(trial, s.u, strict=True)))
+        first = s.n == 0
+        last = ~first & (s.look.decrement < SETTLED)
+        trial = _add(s.u, s.look.step, s.share)
+        new = look(trial)
+        noise = 1e-12 * (1.0 + jnp.abs(s.look.value))
+        better = first | (new.value >= s.look.value - noise)
         share = jnp.where(better, jnp.minimum(1.0, 4.0 * s.share), 0.25 * s.share)
-        found = lax.cond(
-            better & ~last, expand, lambda _: (new, s.step, s.decrement), u
+        u, kept = jax.tree.map(
+            lambda a, b: jnp.where(better, a, b), (trial, new), (s.u, s.look)
         )
-        kept = jnp.where(better, found[0], s.value)
-        return _State(u, kept, found[1], found[2], share, last, s.n + 1)
+        return _State(u, kept, share, last, s.n + 1)
 
-    f0, step, decrement = expand(start)
-    one = jnp.ones((), f0.dtype)
-    state = _State(start, f0, step, decrement, one, jnp.asarray(False), jnp.asarray(0))
+    blank = jax.tree.map(
+        lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(look, start)
+    )
+    one = jnp.ones((), at.eta0.dtype)
+    state = _State(start, blank, one, jnp.asarray(False), jnp.asarray(0))
     end = lax.while_loop(going, move, state)
-    eta = linear_predictor(end.u, at, rows, meeting, layout)
-    weight = jnp.maximum(-slopes(eta, at.xi, rows, layout.family).second, 0.0)
-    factored = factorise(weight, at, rows, meeting, layout)
-    return JointModes(end.u, factored, end.value, end.settled)
+    return JointModes(end.u, end.look.eta, end.look.factored, end.settled)
 
 
 def _add(a: Effects, b: Effects, share: Array | float) -> Effects:

@@ -23,8 +23,10 @@ from ngmm.compilation import Compiled
 from ngmm.estimation.newton import Evaluation, NewtonResult, minimise
 from ngmm.likelihood.joint import (
     Effects,
+    Factored,
     JointLayout,
     JointModes,
+    JointPredictor,
     Meeting,
     factorise,
     joint_modes,
@@ -34,7 +36,7 @@ from ngmm.likelihood.joint import (
     pull_back,
     solve,
 )
-from ngmm.likelihood.observations import Rows, slopes
+from ngmm.likelihood.observations import Rows, Taylor, taylor
 from ngmm.likelihood.retraction import retract, vanish
 from ngmm.linalg import Values
 
@@ -55,25 +57,50 @@ class JointSums(NamedTuple):
     kept: JointKept
 
 
+class Fixed(NamedTuple):
+    """What is held fixed while Laplace's approximation is differentiated."""
+
+    u: Effects
+    factored: Factored
+    about_mode: Taylor
+
+
+def expand_about(
+    at: JointPredictor,
+    modes: JointModes,
+    rows: Rows,
+    meeting: Meeting,
+    layout: JointLayout,
+) -> Fixed:
+    """Expand the log-probabilities about the mode, to fourth degree."""
+    about = taylor(modes.eta, at.xi, rows, layout.family, 4)
+    factored = modes.factored
+    if not layout.family.concave:
+        # The search leaves out rows of negative curvature; here they count.
+        factored = factorise(-about.terms[0][2], at, rows, meeting, layout)
+    return lax.stop_gradient(Fixed(modes.u, factored, about))
+
+
 def laplace(
-    x: Array, rows: Rows, meeting: Meeting, modes: JointModes, layout: JointLayout
+    x: Array, rows: Rows, meeting: Meeting, fixed: Fixed, layout: JointLayout
 ) -> Array:
     """Laplace's log-likelihood, differentiable in psi through the given modes."""
     at = joint_predictor(x, rows, layout)
-    fixed = joint_predictor(lax.stop_gradient(x), rows, layout)
-    u, factored = jax.tree.map(lax.stop_gradient, (modes.u, modes.factored))
+    before = joint_predictor(lax.stop_gradient(x), rows, layout)
+    u, about = fixed.u, fixed.about_mode
     for _ in range(2):
         eta = linear_predictor(u, at, rows, meeting, layout)
-        first = slopes(eta, at.xi, rows, layout.family).first
+        first = about.derivative(1, eta, at.xi)
         pulled = pull_back(first, at, rows, meeting, layout)
         g = Effects(pulled.first - u.first, pulled.dense - u.dense)
-        step = solve(factored, g, fixed, layout)
+        step = solve(fixed.factored, g, before, layout)
         u = Effects(u.first + step.first, u.dense + step.dense)
     eta = linear_predictor(u, at, rows, meeting, layout)
-    s = slopes(eta, at.xi, rows, layout.family)
     norm = (u.first * u.first).sum() + (u.dense * u.dense).sum()
-    curvature = factorise(-s.second, at, rows, meeting, layout)
-    return s.value.sum() - 0.5 * norm - 0.5 * log_det(curvature)
+    weight = -about.derivative(2, eta, at.xi)
+    curvature = factorise(weight, at, rows, meeting, layout)
+    value = about.derivative(0, eta, at.xi).sum()
+    return value - 0.5 * norm - 0.5 * log_det(curvature)
 
 
 def _sums(
@@ -81,9 +108,10 @@ def _sums(
 ) -> JointSums:
     at = joint_predictor(lax.stop_gradient(x), rows, layout)
     modes = joint_modes(at, rows, meeting, kept.u, layout)
+    fixed = expand_about(at, modes, rows, meeting, layout)
 
     def value(psi: Array) -> tuple[Array, Array]:
-        found = laplace(psi, rows, meeting, modes, layout)
+        found = laplace(psi, rows, meeting, fixed, layout)
         return found, found
 
     def slope(psi: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -135,7 +163,8 @@ def negative(
     """Minus the log-likelihood, for first-order methods."""
     at = joint_predictor(lax.stop_gradient(x), rows, layout)
     modes = joint_modes(at, rows, meeting, kept.u, layout)
-    return -laplace(x, rows, meeting, modes, layout)
+    fixed = expand_about(at, modes, rows, meeting, layout)
+    return -laplace(x, rows, meeting, fixed, layout)
 
 
 evaluate = Compiled(_evaluate)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ngmm import covariance
 from ngmm.covariance import factor_numpy
 from ngmm.estimation.full_batch import Objective
-from ngmm.estimation.newton import NewtonResult, trust_region_step
+from ngmm.estimation.newton import NewtonResult, predicted_gain
 from ngmm.estimation.separation import Separation, find_separation
 from ngmm.estimation.status import Status
 from ngmm.likelihood.choose import (
@@ -25,7 +25,6 @@ from ngmm.likelihood.estimates import GeneralizedEstimate
 from ngmm.likelihood.generalized import GeneralizedProblem
 from ngmm.likelihood.generalized_start import starting_psi
 from ngmm.likelihood.rules import Rule
-from ngmm.linalg import precise
 
 Vector = NDArray[np.float64]
 
@@ -46,13 +45,14 @@ class Marginal:
         Rows and structure.
     rule
         How to integrate.
-    names
-        Names of the fixed-effect columns, for messages.
+    names, X
+        Fixed-effect columns in the user's units, for messages.
     """
 
     problem: GeneralizedProblem
     rule: Rule
     names: Sequence[str]
+    X: Vector
 
     def __post_init__(self) -> None:
         """Refuse rules that do not suit the structure before anything is computed."""
@@ -81,19 +81,17 @@ class Marginal:
         engine = accurate_engine(self.problem, self.rule, x)
         found = engine.derivatives(x)
         gradient, hessian = -2.0 * found.gradient, -2.0 * found.hessian
-        with precise():
-            gain = trust_region_step(gradient, hessian, np.float64(np.inf))[2]
         result = NewtonResult(
             x=x,
             value=-2.0 * found.value,
             gradient=gradient,
             hessian=hessian,
             aux=engine.kept(x),
-            gain=float(gain),
+            gain=predicted_gain(gradient, hessian),
             n_steps=n_steps,
             status=int(Status.MAX_STEPS if max_steps_reached else Status.CONVERGED),
         )
-        error = reference_error(engine, x)
+        error = reference_error(engine, x, found.value)
         return self._estimate(Found(engine, result, error, n_steps))
 
     def _start(self, start: ArrayLike | None) -> Vector:
@@ -175,10 +173,10 @@ class Marginal:
         bounded = family.takes_trials or family.name == "bernoulli"
         upper = (rows.y == rows.trials) if bounded else np.zeros(len(rows.y), bool)
         found = find_separation(
-            (rows.X @ self.problem.triangle)[used],
+            self.X[used],
             (rows.y == 0.0)[used],
             upper[used],
             self.names,
-            highest="all trials" if family.takes_trials else "1",
+            highest="the number of trials" if family.takes_trials else "1",
         )
         return () if found is None else (found,)

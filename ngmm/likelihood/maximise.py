@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -15,14 +14,13 @@ from ngmm.estimation.newton import (
     Evaluation,
     NewtonResult,
     minimise,
-    trust_region_step,
+    predicted_gain,
 )
 from ngmm.estimation.status import Status
 from ngmm.likelihood.elimination import Elimination, System, eliminate
 from ngmm.likelihood.gaussian import Profile, profile
 from ngmm.likelihood.layout import Layout
 from ngmm.likelihood.retraction import retract, vanish
-from ngmm.linalg import precise
 
 R = TypeVar("R")
 
@@ -60,8 +58,7 @@ def as_result(
     x: NDArray[np.float64], found: Profile, n_steps: int, status: Status
 ) -> NewtonResult:
     """A point found by other means, judged by its derivatives."""
-    with precise():
-        gain = float(trust_region_step(found.gradient, found.hessian, jnp.inf)[2])
+    gain = predicted_gain(found.gradient, found.hessian)
     return NewtonResult(
         x=x,
         value=found.value,

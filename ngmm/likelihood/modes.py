@@ -117,11 +117,12 @@ def conditional_modes(
         p = jnp.einsum(
             "gij,gj->gi", linalg.inverse_from_cholesky(chol), s.point.gradient
         )
-        last = (half * half).sum(1) < SETTLED
+        last = ((half * half).sum(1) < SETTLED) & (s.n > 0)
         trial = s.u + s.share[:, None] * p
         new = evaluate(trial)
         noise = 1e-12 * (1.0 + jnp.abs(s.point.value))
-        better = new.value >= s.point.value - noise
+        # Whatever the first point is, it is the first.
+        better = (new.value >= s.point.value - noise) | (s.n == 0)
         keep = better & ~s.settled
 
         def pick(x: Array, y: Array) -> Array:
@@ -131,10 +132,14 @@ def conditional_modes(
         share = jnp.where(better, jnp.minimum(1.0, 4.0 * s.share), 0.25 * s.share)
         return _State(pick(trial, s.u), point, share, s.settled | last, s.n + 1)
 
-    first = evaluate(start)
+    nothing = _Point(
+        jnp.zeros(n_levels, eta0.dtype),
+        jnp.zeros((n_levels, q), eta0.dtype),
+        jnp.broadcast_to(jnp.eye(q, dtype=eta0.dtype), (n_levels, q, q)),
+    )
     state = _State(
         start,
-        first,
+        nothing,
         jnp.ones(n_levels, eta0.dtype),
         jnp.zeros(n_levels, bool),
         jnp.asarray(0),

@@ -35,7 +35,7 @@ from ngmm import covariance, linalg
 from ngmm.covariance import Pattern
 from ngmm.families import Family
 from ngmm.likelihood.modes import Modes, conditional_modes
-from ngmm.likelihood.nodes import Grid
+from ngmm.likelihood.nodes import Grid, checks
 from ngmm.likelihood.nodes import nodes as node_table
 from ngmm.likelihood.observations import (
     Rows,
@@ -97,10 +97,9 @@ class SingleLayout:
     placing: Placing
 
     @property
-    def n_parameters(self) -> int:
-        """Length of (beta, theta, log phi)."""
-        has = self.family.dispersion is not None
-        return self.n_beta + self.pattern.n_theta + has
+    def patterns(self) -> tuple[Pattern, ...]:
+        """The pattern, as that of layouts with several factors."""
+        return (self.pattern,)
 
 
 class Predictor(NamedTuple):
@@ -116,6 +115,24 @@ class Placement(NamedTuple):
 
     centre: Array
     scale: Array
+
+
+class Assessment(NamedTuple):
+    """How well a rule does at one psi, level by level.
+
+    Attributes
+    ----------
+    value
+        (chunks, levels) log-likelihood by the rule.
+    difference
+        (chunks, levels) sum of the absolute differences from the rule's checks.
+    beyond
+        (chunks, levels) share of the integral estimated to lie beyond the nodes.
+    """
+
+    value: Values
+    difference: Values
+    beyond: Values
 
 
 class Sums(NamedTuple):
@@ -157,7 +174,7 @@ def joint_log_density(
 ) -> Array:
     """Log p(y_g, u_gk) plus log|C_g|, (levels, K)."""
     eta = node_predictors(at, place, nodes, rows)
-    return _with_prior(log_prob(eta, at.xi, rows, layout.family), place, nodes, rows)
+    return with_prior(log_prob(eta, at.xi, rows, layout.family), place, nodes, rows)
 
 
 def node_predictors(at: Predictor, place: Placement, nodes: Array, rows: Rows) -> Array:
@@ -168,7 +185,8 @@ def node_predictors(at: Predictor, place: Placement, nodes: Array, rows: Rows) -
     return base[:, None] + along @ nodes.T
 
 
-def _with_prior(value: Array, place: Placement, nodes: Array, rows: Rows) -> Array:
+def with_prior(value: Array, place: Placement, nodes: Array, rows: Rows) -> Array:
+    """Log joint density of the nodes of each level, from the rows' (n, K)."""
     n_levels, q = place.centre.shape
     total = segment_sum(value, rows.codes[0], n_levels)
     u = place.centre[:, None, :] + jnp.einsum("gij,kj->gki", place.scale, nodes)
@@ -181,6 +199,11 @@ def posterior_weights(density: Array, log_weights: Array) -> tuple[Array, Array]
     terms = density + log_weights
     value = jax.scipy.special.logsumexp(terms, axis=1)
     return value, jnp.exp(terms - value[:, None])
+
+
+def occupied(rows: Rows, layout: SingleLayout) -> Array:
+    """Whether a place of the chunk holds a level (levels,)."""
+    return segment_sum(rows.mask, rows.codes[0], layout.n_levels) > 0
 
 
 def place_nodes(
@@ -224,7 +247,7 @@ def chunk_sums(x: Array, rows: Rows, start: Array, layout: SingleLayout) -> Sums
     nodes, log_weights = table(layout.placing.grid, layout.pattern.k)
     eta = node_predictors(at, place, nodes, rows)
     s = slopes(eta, at.xi, rows, layout.family)
-    density = _with_prior(s.value, place, nodes, rows)
+    density = with_prior(s.value, place, nodes, rows)
     value, weight = posterior_weights(density, log_weights)
     row_weight = weight[rows.codes[0]]
     mean_score, cov_score = _scores(
@@ -233,6 +256,7 @@ def chunk_sums(x: Array, rows: Rows, start: Array, layout: SingleLayout) -> Sums
     hessian = cov_score + _mean_hessian(
         s.second, eta, at, place, nodes, row_weight, rows, layout
     )
+    value = jnp.where(occupied(rows, layout), value, 0.0)
     return Sums(value.sum(), mean_score, hessian, modes.u, (~modes.settled).sum())
 
 
@@ -313,3 +337,42 @@ def _mean_hessian(
     edge = jnp.concatenate([rows.X.T @ moments[:, 0], (z * c1[:, c]).sum(0)])
     corner = (weight * d.second).sum()
     return jnp.block([[block, edge[:, None]], [edge[None, :], corner[None, None]]])
+
+
+def assess_single(x: Array, rows: Rows, u: Array, layout: SingleLayout) -> Assessment:
+    """Levels by the rule, and by the rules it is compared with."""
+    at = predictor(x, rows, layout)
+    place, _ = place_nodes(at, rows, u, layout)
+    grid, q = layout.placing.grid, layout.pattern.k
+
+    def by(rule: Grid) -> tuple[Array, Array]:
+        nodes, log_weights = table(rule, q)
+        density = joint_log_density(at, place, nodes, rows, layout)
+        return posterior_weights(density, log_weights)
+
+    value, weight = by(grid)
+    difference = sum(jnp.abs(value - by(check)[0]) for check in checks(grid, q))
+    real = occupied(rows, layout)
+    return Assessment(
+        jnp.where(real, value, 0.0),
+        jnp.where(real, difference, 0.0),
+        jnp.where(real, tail_mass(weight, grid, q), 0.0),
+    )
+
+
+def tail_mass(weight: Array, grid: Grid, q: int) -> Array:
+    """Tail mass by geometric continuation of the two outermost nodes on each side."""
+    out = jnp.zeros(weight.shape[0])
+    if grid.name == "hermite":
+        return out
+    first = weight[:, : grid.n**q].reshape(-1, *[grid.n] * q)
+    share = weight.shape[1] / grid.n**q
+    for axis in range(1, q + 1):
+        others = tuple(a for a in range(1, q + 1) if a != axis)
+        marginal = share * first.sum(others)
+        for edge, inner in ((0, 1), (-1, -2)):
+            last, before = marginal[:, edge], marginal[:, inner]
+            ratio = jnp.clip(last / jnp.maximum(before, 1e-300), 0.0, 0.95)
+            out = out + last * ratio / (1.0 - ratio)
+    # Twice, as the grids between stand half a spacing further in on one side.
+    return 2.0 * out

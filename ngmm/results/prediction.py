@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from ngmm.design import DesignSpec
 from ngmm.inference.analysis import Analysis
-from ngmm.inference.marginal_mean import marginal_mean, marginal_slope, marginal_variance
+from ngmm.inference.marginal_mean import (
+    marginal_mean,
+    marginal_slope,
+    marginal_variance,
+)
 from ngmm.inference.quantiles import critical
 from ngmm.results.linear_predictor import (
     Variance,
@@ -19,8 +23,9 @@ from ngmm.results.linear_predictor import (
     term_frame,
     variance,
 )
-from ngmm.results.predictive import check_predictive, predictive_limits, within
+from ngmm.results.predictive import check_predictive, predictive_limits
 from ngmm.results.request import Request
+from ngmm.results.response import within
 from ngmm.results.rows import new_rows, training_rows
 
 Vector = NDArray[np.float64]

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.errors import OptionError
-from ngmm.families import Family, Link
+from ngmm.families import Family
 from ngmm.inference.analysis import Analysis
 from ngmm.inference.marginal_mean import link_mean
 from ngmm.inference.quantiles import critical
 from ngmm.results.request import Request
+from ngmm.results.response import drawable
 from ngmm.results.rows import Rows
 
 Vector = NDArray[np.float64]
@@ -93,7 +94,7 @@ def _sampled_limits(
     trials = trials[part, None]
     y = family.sample(
         generator,
-        link_mean(family.transform, within(family.transform, eta)),
+        link_mean(family.transform, drawable(family.transform, eta)),
         analysis.dispersion,
         rows.weights[part, None],
         trials,
@@ -101,11 +102,3 @@ def _sampled_limits(
     tail = 0.5 * (1.0 - level)
     method = "inverted_cdf" if family.discrete else "linear"
     return np.quantile(y / trials, [tail, 1.0 - tail], axis=1, method=method)
-
-
-def within(link: Link, eta: Vector) -> Vector:
-    """Linear predictors brought into the domain of the link, just inside its ends."""
-    if not (np.isfinite(link.lower) or np.isfinite(link.upper)):
-        return eta
-    edge = 1e-8 * np.maximum(np.abs(eta), 1e-300)
-    return np.clip(eta, link.lower + edge, link.upper - edge)

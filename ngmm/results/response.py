@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ngmm.design import Design
 from ngmm.errors import OptionError, did_you_mean
-from ngmm.families import Family
+from ngmm.families import Family, Link
 from ngmm.inference.analysis import Analysis
 from ngmm.inference.marginal_mean import link_mean, link_slope
 
@@ -104,6 +104,34 @@ RESIDUALS: dict[str, Callable[[Analysis, Vector, int], Vector]] = {
 }
 
 
+def within(link: Link, eta: Vector) -> Vector:
+    """Linear predictors brought into the domain of the link, just inside its ends."""
+    if not (np.isfinite(link.lower) or np.isfinite(link.upper)):
+        return eta
+    edge = 1e-8 * np.maximum(np.abs(eta), 1e-300)
+    return np.clip(eta, link.lower + edge, link.upper - edge)
+
+
+def drawable(link: Link, eta: Vector) -> Vector:
+    """Random linear predictors at which a response can be drawn.
+
+    Where the domain ends with a mean of zero, those beyond stand at its end.
+
+    Raises
+    ------
+    OptionError
+        If the mean has a pole there.
+    """
+    inside = within(link, eta)
+    if link.name == "inverse" and (inside != eta).any():
+        share = float(np.mean(inside != eta))
+        raise OptionError(
+            f"{share:.1%} of the linear predictors drawn for the inverse link are not "
+            "positive, where the model has no response; a log link has none of this"
+        )
+    return inside
+
+
 def draw(
     family: Family,
     design: Design,
@@ -115,7 +143,7 @@ def draw(
     return np.asarray(
         family.sample(
             generator,
-            link_mean(family.transform, eta),
+            link_mean(family.transform, drawable(family.transform, eta)),
             dispersion,
             design.weights[:, None],
             row_trials(design)[:, None],

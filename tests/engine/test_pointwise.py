@@ -129,6 +129,9 @@ POINTS = {
     for i, point in enumerate([*p["points"], p["ml"]["at_optimum"]])
 }
 
+# A canonical link, one that is not, and a dispersion: each rule and family is compiled.
+SOME = ("pw_toenail_logit", "pw_contra_cloglog", "pw_epil_nbinom2")
+
 each_integral = pytest.mark.parametrize("case", GENERALIZED.values(), ids=GENERALIZED)
 each_point = pytest.mark.parametrize(("name", "point"), POINTS.values(), ids=POINTS)
 
@@ -168,8 +171,9 @@ def test_integral(case: dict[str, Any]) -> None:
     assert loglik_at(model, case) == pytest.approx(case["loglik"], rel=INTEGRAL_RTOL)
 
 
-@each_integral
-def test_truncated_integral(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", SOME)
+def test_truncated_integral(name: str) -> None:
+    case = GENERALIZED[name]
     # What lies beyond 8 standard deviations weighs 1e-15.
     model = generalized_model(case, ngmm.TruncatedQuadrature(radius=8, n_nodes=321))
     assert loglik_at(model, case) == pytest.approx(case["loglik"], rel=INTEGRAL_RTOL)
@@ -181,17 +185,17 @@ def test_laplace(case: dict[str, Any]) -> None:
     assert found == pytest.approx(case["loglik_laplace_observed"], rel=RTOL)
 
 
-@each_integral
-@pytest.mark.parametrize("n_nodes", [5, 15])
-def test_the_same_adaptive_rule(case: dict[str, Any], n_nodes: int) -> None:
-    found = loglik_at(generalized_model(case, n_nodes), case)
+@pytest.mark.parametrize("name", SOME)
+def test_the_same_adaptive_rule(name: str) -> None:
+    case = GENERALIZED[name]
+    found = loglik_at(generalized_model(case, 5), case)
     # The modes are found to about 1e-8, and a rule that is not exact depends on them.
-    assert found == pytest.approx(case["loglik_aghq"][str(n_nodes)], rel=1e-8)
+    assert found == pytest.approx(case["loglik_aghq"]["5"], rel=1e-8)
 
 
 @each_integral
 def test_gradient_of_an_integral(case: dict[str, Any]) -> None:
-    model, given = generalized_model(case, 61), case["params"]
+    model, given = generalized_model(case, 101), case["params"]
     p = len(given["beta"])
     phi = given.get("phi", given.get("theta"))
 
@@ -205,8 +209,8 @@ def test_gradient_of_an_integral(case: dict[str, Any]) -> None:
     x += [] if phi is None else [np.log(phi)]
     assert len(x) == len(case["grad"]["order"])
     found = differences(loglik, np.array(x), 1e-3)
-    # 61 nodes of the toenail data are good to 3e-6, which its differences show.
-    np.testing.assert_allclose(found, case["grad"]["value"], rtol=1e-5, atol=1e-5)
+    # Differences, here and in R, of a log-likelihood of 1e3 that is good to 1e-12.
+    np.testing.assert_allclose(found, case["grad"]["value"], rtol=1e-6, atol=1e-6)
 
 
 @each_point
@@ -218,10 +222,16 @@ def test_integral_in_two_dimensions(name: str, point: dict[str, Any]) -> None:
 
 
 @each_point
-@pytest.mark.parametrize("n_nodes", [1, 7])
-def test_the_same_adaptive_rule_in_two_dimensions(
-    name: str, point: dict[str, Any], n_nodes: int
-) -> None:
-    found = loglik_at_point(lattice_model(name, n_nodes), point)
-    # As in one dimension; other square roots of the curvature rotate the nodes.
-    assert found == pytest.approx(point["loglik_aghq"][str(n_nodes)], rel=1e-8)
+def test_laplace_in_two_dimensions(name: str, point: dict[str, Any]) -> None:
+    found = loglik_at_point(lattice_model(name, "laplace"), point)
+    # As in one dimension.
+    assert found == pytest.approx(point["loglik_aghq"]["1"], rel=RTOL)
+
+
+@pytest.mark.parametrize("name", ["vec_contra_slope-0", "vec_epil_slope-0"])
+def test_adaptive_nodes_in_two_dimensions(name: str) -> None:
+    # With few nodes the value depends on which square root of the curvature turns the
+    # grid; with 25 per dimension that is below 1e-10 for these data.
+    problem, point = POINTS[name]
+    found = loglik_at_point(lattice_model(problem, 25), point)
+    assert found == pytest.approx(point["loglik"], rel=INTEGRAL_RTOL)

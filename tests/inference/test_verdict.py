@@ -54,6 +54,7 @@ def test_a_variance_that_runs_away(link: str) -> None:
         f"sd(Intercept | a:b) = 20.1 on the {link} scale: the variance runs away"
     )
     assert "data.groupby(['a', 'b'])" in message.remedy
+    assert message.remedy.endswith("or remove (Intercept | a:b)")
 
 
 def test_a_large_variance_on_another_scale_is_none() -> None:
