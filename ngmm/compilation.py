@@ -46,13 +46,20 @@ class Compiled:
         Tells from the layout whether the work is large compared with the data, as when
         rows meet nodes: then the machine code is optimised whatever the size of the
         arguments. None for never.
+    small
+        Numbers in the arguments below which code quality does not matter otherwise.
     """
 
     def __init__(
-        self, fun: Callable[..., Any], *, heavy: Callable[[Any], bool] | None = None
+        self,
+        fun: Callable[..., Any],
+        *,
+        heavy: Callable[[Any], bool] | None = None,
+        small: int = SMALL,
     ) -> None:
         self.fun = fun
         self.heavy = heavy
+        self.small = small
         self._jitted: dict[bool, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any, layout: Any) -> Any:
@@ -66,7 +73,7 @@ class Compiled:
     def _variant(self, args: tuple[Any, ...], layout: Any) -> Callable[..., Any]:
         size = sum(np.size(x) for x in jax.tree.leaves(args))
         heavy = self.heavy is not None and self.heavy(layout)
-        quick = size < SMALL and not heavy
+        quick = size < self.small and not heavy
         if quick not in self._jitted:
             self._jitted[quick] = jax.jit(
                 self.fun, static_argnames="layout", compiler_options=_supported(quick)

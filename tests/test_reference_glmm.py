@@ -161,6 +161,7 @@ def test_standard_errors(case: ReferenceCase, fit: MixedModelFit) -> None:
     assert_series_close(fit.bse.drop(rough), case.series("se").drop(rough), rtol, 0.0)
 
 
+@pytest.mark.slow
 def test_standard_errors_by_differences() -> None:
     case = load_reference_case("tmb_contra_cloglog")
     fit = fitted(case)

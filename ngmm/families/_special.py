@@ -36,8 +36,8 @@ __all__ = [
     "stirling_rest",
 ]
 
-# Where exp underflows. A logarithm far below (-exp(700) for cloglog) has derivatives whose
-# products overflow and meet the zero as NaN, so it is kept out of exp.
+# Where exp underflows. A logarithm far below (-exp(700) for cloglog) has derivatives
+# whose products overflow and meet the zero as NaN, so it is kept out of exp.
 UNDERFLOW = -740.0
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)

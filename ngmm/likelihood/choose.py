@@ -28,7 +28,7 @@ Vector = NDArray[np.float64]
 # Nodes per dimension that "auto" tries, by number of dimensions. Those of one dimension
 # cost next to nothing, so that the first is nearly always the last.
 LADDERS = {
-    1: (15, 31, 45, 63, 91, 127, 181, 255),
+    1: (15, 21, 31, 45, 63, 91, 127, 181, 255),
     2: (9, 13, 19, 27, 39, 55, 77, 109),
     3: (7, 9, 13, 19, 27),
     4: (5, 7, 9, 13),
@@ -39,8 +39,8 @@ NESTED_LADDER = (11, 15, 21, 31, 45, 63)
 SMALL_WORK = 4_000_000
 # Rows times nodes beyond which "auto" stops adding nodes and reports the error it has.
 MOST_WORK = 4_000_000_000
-# Rungs of a ladder that may be the first.
-FIRST = 3
+# Rungs of a ladder that may be the first, by number of dimensions.
+FIRST = {1: 4, 2: 3, 3: 2, 4: 1}
 
 # Where nodes are moved to the posterior mean and covariance, coarsely.
 PASSES = {1: (15, 15), 2: (7, 9), 3: (5, 7), 4: (4, 5)}
@@ -157,7 +157,8 @@ def work(problem: GeneralizedProblem, n: int) -> float:
 def first_rung(problem: GeneralizedProblem) -> int:
     """Nodes that "auto" starts with: more where they cost next to nothing."""
     rungs = ladder(problem)
-    cheap = [n for n in rungs[:FIRST] if work(problem, n) <= SMALL_WORK]
+    first = FIRST[sum(p.k for p in problem.arranged.patterns)]
+    cheap = [n for n in rungs[:first] if work(problem, n) <= SMALL_WORK]
     return cheap[-1] if cheap else rungs[0]
 
 
@@ -188,13 +189,14 @@ def next_rung(
 ) -> int | None:
     """More nodes, by as much as the error seems to need; None if there are enough.
 
-    The error falls geometrically in the number of nodes, so that its logarithm
-    extrapolates; the scale of the logarithm is that of ten log-likelihood units.
+    The error of a level falls geometrically in the number of nodes, from about one with
+    none, so that its logarithm extrapolates.
     """
     if not error > tolerance:
         return None
     later = [m for m in ladder(problem) if m > n and work(problem, m) <= MOST_WORK]
-    digits = np.log(tolerance / 10.0) / np.log(min(error / 10.0, 0.5))
+    levels = max(problem.arranged.groups[-1].n_levels, 10)
+    digits = np.log(tolerance / levels) / np.log(min(error / levels, 0.5))
     enough = [m for m in later if m >= 0.95 * n * digits]
     return enough[0] if enough else (later[-1] if later else None)
 

@@ -167,8 +167,11 @@ def negative(
     return -laplace(x, rows, meeting, fixed, layout)
 
 
-evaluate = Compiled(_evaluate)
+# Every step factorises and differentiates: worth good code from a few thousand rows on.
+SMALL = 40_000
+
+evaluate = Compiled(_evaluate, small=SMALL)
 """(x, rows, meeting, kept, layout=) -> JointSums."""
 
-maximise = Compiled(_maximise)
+maximise = Compiled(_maximise, small=SMALL)
 """(x, rows, meeting, kept, max_steps, layout=) -> NewtonResult with a JointKept."""
