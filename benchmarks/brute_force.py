@@ -15,10 +15,12 @@ identity), and central differences of those.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, gammaln
+from scipy.special import gammaln
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -27,13 +29,21 @@ Matrix = NDArray[np.float64]
 RADIUS = 9.0
 # Largest step of a linear predictor between nodes, for values and for derivatives, of
 # which six digits are wanted.
-VALUE_STEP, SLOPE_STEP = 0.45, 0.9
+VALUE_STEP, SLOPE_STEP = 0.45, 0.7
 # Largest step of u itself.
 PRIOR_STEP = 0.25
 # Nodes whose log-weight is this much below the largest do not matter for derivatives.
 NEGLIGIBLE = 40.0
 # Relative step of differences of scores.
 DIFFERENCE = 1e-4
+
+
+class Block(NamedTuple):
+    """Groups handled together: their rows in order, groups of these, first rows."""
+
+    rows: NDArray[np.int64]
+    group: NDArray[np.int64]
+    starts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +83,16 @@ class BruteForce:
         p, q = self.X.shape[1], self.q
         theta = psi[p : p + q * (q + 1) // 2]
         lam = np.zeros((q, q))
-        lam[np.tril_indices(q)[::-1]] = 0.0
-        rows, cols = np.triu_indices(q)
-        lam[cols, rows] = theta
+        columns, rows = np.triu_indices(q)
+        lam[rows, columns] = theta
         return psi[:p], lam, float(psi[-1])
 
     def loglik(self, psi: Vector) -> float:
         """Log-likelihood on the full lattice."""
-        points, spacing = self._lattice(psi, VALUE_STEP)
-        log_cell = float(np.log(spacing).sum())
+        points, log_cell = self._lattice(psi, VALUE_STEP)
         return sum(
-            _log_sum(self._density(psi, rows, points)) + log_cell
-            for rows in self._groups()
+            float((_log_sum(self._density(psi, block, points)) + log_cell).sum())
+            for block in self._blocks
         )
 
     def edge(self, psi: Vector) -> float:
@@ -92,20 +100,20 @@ class BruteForce:
         points, _ = self._lattice(psi, SLOPE_STEP)
         outside = (points * points).sum(1) > (0.9 * RADIUS) ** 2
         found = 0.0
-        for rows in self._groups():
-            density = self._density(psi, rows, points)
-            share = np.exp(density - _log_sum(density))
-            found = max(found, float(share[outside].sum()))
+        for block in self._blocks:
+            density = self._density(psi, block, points)
+            share = np.exp(density - _log_sum(density)[:, None])
+            found = max(found, float(share[:, outside].sum(1).max()))
         return found
 
     def slopes(self, psi: Vector) -> tuple[float, Vector, Matrix]:
         """Log-likelihood on the coarser lattice, gradient and Hessian."""
-        points, spacing = self._lattice(psi, SLOPE_STEP)
-        log_cell = float(np.log(spacing).sum())
+        points, log_cell = self._lattice(psi, SLOPE_STEP)
         kept = []
-        for rows in self._groups():
-            density = self._density(psi, rows, points)
-            kept.append((rows, points[density > density.max() - NEGLIGIBLE]))
+        for block in self._blocks:
+            density = self._density(psi, block, points)
+            matters = density > density.max(1)[:, None] - NEGLIGIBLE
+            kept.append(points[matters.any(0)])
         value, gradient = self._score(psi, kept)
         d = len(psi)
         hessian = np.empty((d, d))
@@ -114,103 +122,128 @@ class BruteForce:
             step[j] = DIFFERENCE * max(1.0, 0.1 * abs(psi[j]))
             up, down = self._score(psi + step, kept)[1], self._score(psi - step, kept)
             hessian[j] = (up - down[1]) / (2.0 * step[j])
-        value += log_cell * len(kept)
+        value += log_cell * (int(self.codes.max()) + 1)
         return value, gradient, 0.5 * (hessian + hessian.T)
 
-    def _score(
-        self, psi: Vector, kept: list[tuple[NDArray[np.int64], Matrix]]
-    ) -> tuple[float, Vector]:
+    def _score(self, psi: Vector, kept: list[Matrix]) -> tuple[float, Vector]:
         """Sum of the nodes kept, and its derivative."""
         value, gradient = 0.0, np.zeros(len(psi))
-        for rows, points in kept:
-            density = self._density(psi, rows, points)
+        for block, points in zip(self._blocks, kept, strict=True):
+            density = self._density(psi, block, points)
             total = _log_sum(density)
-            value += total
-            gradient += self._group_score(psi, rows, points, np.exp(density - total))
+            value += float(total.sum())
+            share = np.exp(density - total[:, None])
+            gradient += self._block_score(psi, block, points, share)
         return value, gradient
 
-    def _group_score(
-        self, psi: Vector, rows: NDArray[np.int64], points: Matrix, share: Vector
+    def _block_score(
+        self, psi: Vector, block: Block, points: Matrix, share: Matrix
     ) -> Vector:
         """Mean over the nodes of the derivative of the log joint density."""
-        eta = self._predictors(psi, rows, points)
+        rows = block.rows
+        eta = self._predictors(psi, block, points)
         y, m = self.y[rows][:, None], self.trials[rows][:, None]
-        xi = float(psi[-1])
+        share = share[block.group]
         dispersion = []
         if self.family in {"bernoulli", "binomial"}:
             score = y - m * _logistic(eta)
         elif self.family == "poisson":
             score = y - np.exp(eta)
         else:
-            size, mu = np.exp(xi), np.exp(eta)
+            size, mu = np.exp(float(psi[-1])), np.exp(eta)
             score = (y - mu) * size / (size + mu)
-            by_size = digamma(y + size) - digamma(size) - np.log1p(mu / size)
-            by_size = by_size + (mu - y) / (size + mu)
-            dispersion = [size * float((by_size @ share).sum())]
-        mean = score @ share
-        # E[score_i u_c], (rows, q)
-        with_u = score @ (share[:, None] * points)
-        by_lam = self.Z[rows].T @ with_u
-        r, c = np.triu_indices(self.q)
-        return np.concatenate([self.X[rows].T @ mean, by_lam[c, r], dispersion])
+            by_size = _rising(self.y[rows], size, slope=True)[:, None]
+            by_size = by_size - np.log1p(mu / size) + (mu - y) / (size + mu)
+            dispersion = [size * float((by_size * share).sum())]
+        score = score * share
+        by_lam = self.Z[rows].T @ (score @ points)
+        column, row = np.triu_indices(self.q)
+        by_theta = by_lam[row, column]
+        return np.concatenate([self.X[rows].T @ score.sum(1), by_theta, dispersion])
 
-    def _predictors(
-        self, psi: Vector, rows: NDArray[np.int64], points: Matrix
-    ) -> Matrix:
+    def _predictors(self, psi: Vector, block: Block, points: Matrix) -> Matrix:
         """(rows, nodes) linear predictors."""
         beta, lam, _ = self.split(psi)
+        rows = block.rows
         return (self.X[rows] @ beta)[:, None] + (self.Z[rows] @ lam) @ points.T
 
-    def _density(
-        self, psi: Vector, rows: NDArray[np.int64], points: Matrix
-    ) -> Vector:
-        """(nodes,) log joint density of the responses of a group and u."""
-        eta = self._predictors(psi, rows, points)
+    def _density(self, psi: Vector, block: Block, points: Matrix) -> Matrix:
+        """(groups, nodes) log joint density of the responses of a group and u."""
+        eta = self._predictors(psi, block, points)
+        rows = block.rows
         y, m = self.y[rows][:, None], self.trials[rows][:, None]
         log_prior = -0.5 * (points * points).sum(1) - 0.5 * self.q * np.log(2 * np.pi)
         if self.family in {"bernoulli", "binomial"}:
             constant = gammaln(m + 1) - gammaln(y + 1) - gammaln(m - y + 1)
-            value = y * eta - m * np.logaddexp(0.0, eta)
+            value = y * eta - m * _softplus(eta)
         elif self.family == "poisson":
             constant = -gammaln(y + 1)
             value = y * eta - np.exp(eta)
         else:
             xi = float(psi[-1])
             size = np.exp(xi)
-            constant = gammaln(y + size) - gammaln(size) - gammaln(y + 1)
-            # log(size + mu) without overflow or cancellation.
+            constant = _rising(self.y[rows], size)[:, None] - gammaln(y + 1)
+            # log(1 + mu / size), of which all digits matter where the size is large.
             rest = np.logaddexp(0.0, eta - xi)
-            value = y * (eta - xi - rest) - size * rest
-        return value.sum(0) + float(constant.sum()) + log_prior
+            value = y * (eta - rest) - size * rest
+        return np.add.reduceat(value + constant, block.starts) + log_prior
 
-    def _lattice(self, psi: Vector, step: float) -> tuple[Matrix, Vector]:
-        """Nodes in the ball, and their spacing in each dimension."""
+    def _lattice(self, psi: Vector, step: float) -> tuple[Matrix, float]:
+        """Nodes in the ball, and the logarithm of the volume of their cells."""
         _, lam, _ = self.split(psi)
-        # Counts of a group determine its predictor to 1 / sqrt(total): nodes closer.
-        total = np.bincount(self.codes, self.y)
-        sharp = 1.0
-        if self.family in {"poisson", "binomial"}:
-            sharp = float(np.sqrt(max(1.0, 0.5 * total.max())))
-        elif self.family == "negative_binomial":
+        # The responses of a group determine its predictor to one over the root of
+        # their information, which is at most this: nodes as close as that.
+        if self.family in {"bernoulli", "binomial"}:
+            won = np.bincount(self.codes, self.y)
+            lost = np.bincount(self.codes, self.trials - self.y)
+            information = float(np.minimum(won, lost).max())
+        else:
             size = np.exp(min(float(psi[-1]), 30.0))
-            rows = np.minimum(self.y, size)
-            sharp = np.sqrt(max(1.0, 0.5 * np.bincount(self.codes, rows).max()))
+            counted = self.family == "negative_binomial"
+            events = np.minimum(self.y, size) if counted else self.y
+            information = float(np.bincount(self.codes, events).max())
+        sharp = np.sqrt(max(1.0, information))
         along = np.abs(self.Z @ lam).max(0)
         spacing = np.minimum(PRIOR_STEP, step / (sharp * np.maximum(along, 1e-300)))
-        lines = [np.arange(-np.ceil(RADIUS / h), np.ceil(RADIUS / h) + 1) for h in spacing]
-        mesh = np.meshgrid(*[h * k for h, k in zip(spacing, lines, strict=True)])
+        half = np.ceil(RADIUS / spacing)
+        lines = [h * np.arange(-n, n + 1) for h, n in zip(spacing, half, strict=True)]
+        mesh = np.meshgrid(*lines)
         points = np.stack(mesh, -1).reshape(-1, self.q)
-        return points[(points * points).sum(1) <= RADIUS**2], spacing
+        inside = (points * points).sum(1) <= RADIUS**2
+        return points[inside], float(np.log(spacing).sum())
 
-    def _groups(self) -> list[NDArray[np.int64]]:
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        """All groups together; one by one in two dimensions, whose lattice is large."""
         order = np.argsort(self.codes, kind="stable")
-        cuts = np.cumsum(np.bincount(self.codes))[:-1]
-        return np.split(order, cuts)
+        size = np.bincount(self.codes)
+        starts = np.cumsum(size) - size
+        if self.q == 1:
+            return [Block(order, self.codes[order], starts)]
+        return [
+            Block(rows, np.zeros(len(rows), np.int64), np.zeros(1, np.int64))
+            for rows in np.split(order, starts[1:])
+        ]
 
 
-def _log_sum(terms: Vector) -> float:
-    top = terms.max()
-    return float(top + np.log(np.exp(terms - top).sum()))
+def _log_sum(terms: Matrix) -> Vector:
+    top = terms.max(1)
+    return top + np.log(np.exp(terms - top[:, None]).sum(1))
+
+
+def _rising(y: Vector, size: float, *, slope: bool = False) -> Vector:
+    """Log of size (size + 1) ... (size + y - 1) / size^y, or the first of its slopes.
+
+    The slope is that of the product without the power, sum of 1 / (size + j).
+    """
+    j = np.arange(max(1.0, y.max()))
+    terms = 1.0 / (size + j) if slope else np.log1p(j / size)
+    return np.append(0.0, np.cumsum(terms))[y.astype(int)]
+
+
+def _softplus(eta: Matrix) -> Matrix:
+    # log(1 + x), not log1p, which is slower: 1e-16 of the sum does not matter here.
+    return np.maximum(eta, 0.0) + np.log(1.0 + np.exp(-np.abs(eta)))
 
 
 def _logistic(eta: Matrix) -> Matrix:
@@ -240,9 +273,8 @@ def climb(model: BruteForce, psi: Vector, steps: int = 30) -> tuple[Vector, floa
     damping = 0.0
     for _ in range(steps):
         values, vectors = np.linalg.eigh(-hessian)
-        lift = max(damping, -2.0 * values[0], 1e-8 * np.abs(values).max())
-        curvature = np.maximum(values, 0.0) + (lift if values[0] <= lift else damping)
-        step = vectors @ ((vectors.T @ gradient) / curvature)
+        lift = max(damping, -2.0 * values[0], 1e-10 * np.abs(values).max())
+        step = vectors @ ((vectors.T @ gradient) / (values + lift))
         step *= min(1.0, 3.0 / np.linalg.norm(step))
         new = model.slopes(psi + step)
         if np.isfinite(new[0]) and new[0] > value - 1e-12:

@@ -26,6 +26,13 @@ class Problem:
         Makes the data frame.
     statsmodels
         The model in the words of ``statsmodels.MixedLM``; None if it cannot be said.
+    family
+        Response distribution, with its usual link.
+    nodes
+        Nodes of adaptive quadrature that lme4 is given; others use their defaults.
+    exact
+        Maximum of the likelihood by brute-force integration, where it is known;
+        otherwise the highest value that a program reaches counts.
     adapters
         Programs that run it unless the user asks for others.
     """
@@ -35,6 +42,9 @@ class Problem:
     factors: tuple[str, ...]
     data: Callable[[], pd.DataFrame]
     statsmodels: dict[str, object] | None = None
+    family: str = "gaussian"
+    nodes: int = 1
+    exact: float | None = None
     adapters: tuple[str, ...] = ("ngmm", "lme4", "mixedlm", "statsmodels")
 
 
@@ -72,6 +82,32 @@ def _million() -> pd.DataFrame:
     y = 1 + 0.5 * x + b[g, 0] + b[g, 1] * x + rng.normal(size=n_rows)
     return pd.DataFrame({"y": y, "x": x, "g": g})
 
+
+def _binary(name: str, column: str, one: str) -> Callable[[], pd.DataFrame]:
+    """A data set whose response is 0 or 1, as all programs read it."""
+
+    def load() -> pd.DataFrame:
+        data = _embedded(name)()
+        return data.assign(**{column: (data[column] == one).astype(int)})
+
+    return load
+
+
+def _million_binary() -> pd.DataFrame:
+    """Binary responses of 50,000 groups, twenty rows each on average."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(20260102)
+    n_groups, n_rows = 50_000, 1_000_000
+    g = rng.integers(0, n_groups, n_rows)
+    x, z = rng.normal(size=(2, n_rows))
+    eta = -1.0 + 0.5 * x - 0.3 * z + rng.normal(size=n_groups)[g]
+    y = (rng.random(n_rows) < 1.0 / (1.0 + np.exp(-eta))).astype(int)
+    return pd.DataFrame({"y": y, "x": x, "z": z, "g": g})
+
+
+_GENERALIZED = ("ngmm", "lme4", "glmmTMB", "mixedlm")
 
 _PROBLEMS = (
     Problem(
@@ -134,6 +170,59 @@ _PROBLEMS = (
         "y ~ x + (1 + x | g)",
         ("g",),
         _million,
+        adapters=("ngmm",),
+    ),
+    Problem(
+        "toenail",
+        "outcome ~ treatment * time + (1 | patientID)",
+        ("patientID", "treatment"),
+        _binary("toenail", "outcome", "moderate or severe"),
+        family="bernoulli",
+        nodes=25,
+        exact=-625.397515660,
+        adapters=_GENERALIZED,
+    ),
+    Problem(
+        "toenail-slope",
+        "outcome ~ treatment * time + (1 + time | patientID)",
+        ("patientID", "treatment"),
+        _binary("toenail", "outcome", "moderate or severe"),
+        family="bernoulli",
+        exact=-549.162286420,
+        adapters=_GENERALIZED,
+    ),
+    Problem(
+        "schizophrenia-slope",
+        "imps79b ~ TxDrug * SqrtWeek + (1 + SqrtWeek | id)",
+        ("id",),
+        _embedded("schizophrenia"),
+        family="bernoulli",
+        exact=-613.704854165,
+        adapters=_GENERALIZED,
+    ),
+    Problem(
+        "Contraception-slope",
+        "use ~ age + I(age^2) + urban + livch + (1 + urban | district)",
+        ("district", "urban", "livch"),
+        _binary("Contraception", "use", "Y"),
+        family="bernoulli",
+        exact=-1180.007741459,
+        adapters=_GENERALIZED,
+    ),
+    Problem(
+        "VerbAgg",
+        "r2 ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)",
+        ("Gender", "btype", "situ", "id", "item"),
+        _binary("VerbAgg", "r2", "Y"),
+        family="bernoulli",
+        adapters=_GENERALIZED,
+    ),
+    Problem(
+        "million-binary",
+        "y ~ x + z + (1 | g)",
+        ("g",),
+        _million_binary,
+        family="bernoulli",
         adapters=("ngmm",),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from measurement import Measurement
 from startup import Startup
@@ -27,20 +27,27 @@ def best_loglik(measurements: Sequence[Measurement]) -> float | None:
     return max((m.loglik for m in measurements if m.loglik is not None), default=None)
 
 
-def agrees(measurement: Measurement, best: float | None) -> bool:
-    """Whether a program reached the best log-likelihood."""
+def agrees(
+    measurement: Measurement, best: float | None, exact: float | None = None
+) -> bool:
+    """Whether a program reached the exact maximum, or else the best one found."""
     if measurement.loglik is None or best is None:
         return False
+    if exact is not None:
+        return abs(measurement.loglik - exact) <= AGREE
     return best - measurement.loglik <= AGREE
 
 
-def comparison(measurements: Sequence[Measurement]) -> str:
-    """One row for each program on each problem."""
+def comparison(
+    measurements: Sequence[Measurement], exact: Mapping[str, float | None] | None = None
+) -> str:
+    """One row for each program on each problem; `exact` maxima by problem."""
     rows = [HEADER]
     for problem in dict.fromkeys(m.problem for m in measurements):
         same = [m for m in measurements if m.problem == problem]
         reference = next((m for m in same if m.adapter == "lme4"), None)
-        rows += [_row(m, reference, best_loglik(same)) for m in same]
+        known = (exact or {}).get(problem)
+        rows += [_row(m, reference, best_loglik(same), known) for m in same]
     return _markdown(rows)
 
 
@@ -53,13 +60,19 @@ def startup_table(startup: Startup) -> str:
 
 
 def _row(
-    m: Measurement, reference: Measurement | None, best: float | None
+    m: Measurement,
+    reference: Measurement | None,
+    best: float | None,
+    exact: float | None,
 ) -> tuple[str, ...]:
     program = f"{m.adapter} {m.version}".strip()
     if m.status != "ok" or m.loglik is None or best is None:
         return m.problem, program, m.status, *[""] * (len(HEADER) - 3)
     base = reference.repeated if reference else None
-    verdict = "yes" if agrees(m, best) else f"no: {best - m.loglik:.2g} lower"
+    off = f"no: {best - m.loglik:.2g} lower"
+    if exact is not None:
+        off = f"no: off by {m.loglik - exact:+.2g}"
+    verdict = "yes" if agrees(m, best, exact) else off
     return (
         m.problem,
         program,

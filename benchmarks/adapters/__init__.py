@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.lme4_fit import measure_lme4
+from adapters.lme4_fit import measure_glmmtmb, measure_lme4
 from adapters.mixedlm_fit import measure_mixedlm
 from adapters.ngmm_fit import measure_ngmm
 from adapters.statsmodels_fit import measure_statsmodels
@@ -19,6 +19,7 @@ from problems import Problem
 ADAPTERS: dict[str, Callable[[Problem, Path, int], Measurement]] = {
     "ngmm": measure_ngmm,
     "lme4": measure_lme4,
+    "glmmTMB": measure_glmmtmb,
     "mixedlm": measure_mixedlm,
     "statsmodels": measure_statsmodels,
 }

@@ -1,22 +1,30 @@
-# Fit one model with lme4 and print a line of JSON.
-#   Rscript lme4_fit.R data.csv "formula" factor,columns repeats
+# Fit one model with lme4 or glmmTMB and print a line of JSON.
+#   Rscript lme4_fit.R data.csv "formula" factor,columns repeats family nodes package
 arguments <- commandArgs(TRUE)
-if (!requireNamespace("lme4", quietly = TRUE)) {
+package <- arguments[7]
+if (!requireNamespace(package, quietly = TRUE)) {
   cat('{"status": "not installed"}\n')
   quit(save = "no")
 }
-suppressMessages(library(lme4))
+suppressMessages(library(package, character.only = TRUE))
 data <- read.csv(arguments[1])
 for (name in strsplit(arguments[3], ",")[[1]]) data[[name]] <- factor(data[[name]])
 formula <- as.formula(arguments[2])
+families <- list(gaussian = gaussian(), bernoulli = binomial(), poisson = poisson())
+family <- families[[arguments[5]]]
+fit <- function() {
+  if (package == "glmmTMB") return(glmmTMB(formula, data, family = family))
+  if (arguments[5] == "gaussian") return(lmer(formula, data, REML = FALSE))
+  glmer(formula, data, family = family, nAGQ = as.integer(arguments[6]))
+}
 seconds <- numeric(0)
 for (i in seq_len(1 + as.integer(arguments[4]))) {
-  time <- system.time(model <- suppressMessages(lmer(formula, data, REML = FALSE)))
+  time <- system.time(model <- suppressWarnings(suppressMessages(fit())))
   seconds[i] <- time[["elapsed"]]
 }
 cat(sprintf(
   '{"status": "ok", "version": "%s", "seconds": [%s], "loglik": %.12g}\n',
-  as.character(packageVersion("lme4")),
+  as.character(packageVersion(package)),
   paste(sprintf("%.4f", seconds), collapse = ", "),
   as.numeric(logLik(model))
 ))

@@ -11,14 +11,21 @@ from problems import Problem
 
 
 def measure_mixedlm(problem: Problem, csv: Path, repeats: int) -> Measurement:
-    """Whole calls of ``mixedlm.lmer``."""
+    """Whole calls of ``mixedlm.lmer`` or ``mixedlm.glmer``."""
     try:
-        from mixedlm import lmer  # pyright: ignore[reportMissingImports]
+        from mixedlm import (  # pyright: ignore[reportMissingImports]
+            families,
+            glmer,
+            lmer,
+        )
     except ImportError:
         return Measurement(problem.name, "mixedlm", "not installed")
     data = read_data(problem, csv)
 
     def fit() -> float:
+        if problem.family == "bernoulli":
+            model = glmer(problem.formula, data, family=families.Binomial())
+            return float(model.logLik().value)
         return float(lmer(problem.formula, data, REML=False).logLik().value)
 
     return time_fits("mixedlm", version("mixedlm"), problem, repeats, fit)

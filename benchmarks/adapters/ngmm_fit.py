@@ -18,6 +18,6 @@ def measure_ngmm(problem: Problem, csv: Path, repeats: int) -> Measurement:
     data = read_data(problem, csv)
 
     def fit() -> float:
-        return ngmm.fit(problem.formula, data).loglik
+        return ngmm.fit(problem.formula, data, problem.family).loglik
 
     return time_fits("ngmm", ngmm.__version__, problem, repeats, fit)

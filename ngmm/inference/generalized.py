@@ -15,6 +15,7 @@ from ngmm.inference.components import (
     ScaleParameter,
     term_components,
 )
+from ngmm.estimation.status import Status
 from ngmm.inference.importance import importance_loglik
 from ngmm.inference.information import covariance_from_information
 from ngmm.inference.modes import Posterior, TermRows, row_effects
@@ -24,6 +25,7 @@ from ngmm.inference.verdict import (
     Verdict,
     boundary_notes,
     dispersion_notes,
+    domain_messages,
     importance_note,
     integral_messages,
     integral_notes,
@@ -150,6 +152,9 @@ class GeneralizedAnalysis:
             notes += boundary_notes(term.group, term.names, c.sd, c.correlation, c.rank)
         if not family.discrete:
             messages += residual_messages(self._residual_share(), SMALLEST_SPREAD)
+        failed = e.status is not Status.CONVERGED or e.n_unsettled > 0
+        bounded = bool(np.isfinite(family.transform.lower))
+        messages += domain_messages(family.link, bounded, failed)
         messages += optimum_messages(e.status, e.gain, e.n_steps, e.information)
         messages += integral_messages(e.integral.error)
         messages += mode_messages(e.n_unsettled)

@@ -245,6 +245,19 @@ def mode_messages(n_unsettled: int) -> list[Message]:
     ]
 
 
+def domain_messages(link: str, bounded: bool, failed: bool) -> list[Message]:
+    """Why a search under a link that needs a positive linear predictor goes wrong."""
+    if not (bounded and failed):
+        return []
+    return [
+        Message(
+            f"the {link} link needs a positive linear predictor, and random effects "
+            "can take it below zero: the log-likelihood has an edge there",
+            'ngmm.fit(..., link="log")',
+        )
+    ]
+
+
 def runaway_messages(
     link: str, group: str, names: Sequence[str], sd: NDArray
 ) -> list[Message]:

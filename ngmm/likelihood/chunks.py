@@ -79,7 +79,9 @@ def in_chunks(rows: Rows, n_levels: int, n_nodes: int) -> Chunks:
     return Chunks(
         Rows(
             y=rows.y[pick],
-            offset=np.where(real, rows.offset[pick], 0.0),
+            # A linear predictor that every link allows: -inf would not vanish
+            # under the mask.
+            offset=np.where(real, rows.offset[pick], 1.0),
             weights=rows.weights[pick],
             trials=rows.trials[pick],
             mask=real.astype(np.float64),

@@ -195,7 +195,8 @@ def test_the_same_adaptive_rule(name: str) -> None:
 
 @each_integral
 def test_gradient_of_an_integral(case: dict[str, Any]) -> None:
-    model, given = generalized_model(case, 101), case["params"]
+    # The stored gradients are those of 61 nodes, which the toenail data show.
+    model, given = generalized_model(case, 61), case["params"]
     p = len(given["beta"])
     phi = given.get("phi", given.get("theta"))
 
@@ -209,8 +210,8 @@ def test_gradient_of_an_integral(case: dict[str, Any]) -> None:
     x += [] if phi is None else [np.log(phi)]
     assert len(x) == len(case["grad"]["order"])
     found = differences(loglik, np.array(x), 1e-3)
-    # Differences, here and in R, of a log-likelihood of 1e3 that is good to 1e-12.
-    np.testing.assert_allclose(found, case["grad"]["value"], rtol=1e-6, atol=1e-6)
+    # Differences, here and in R, whose modes are good to about 1e-8.
+    np.testing.assert_allclose(found, case["grad"]["value"], rtol=1e-5, atol=1e-5)
 
 
 @each_point

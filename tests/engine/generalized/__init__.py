@@ -1,0 +1,1 @@
+"""The engine of generalized models against brute force."""
