@@ -33,7 +33,7 @@ VALUE_STEP, SLOPE_STEP = 0.45, 0.7
 # Largest step of u itself.
 PRIOR_STEP = 0.25
 # Nodes whose log-weight is this much below the largest do not matter for derivatives.
-NEGLIGIBLE = 40.0
+NEGLIGIBLE = 36.0
 # Relative step of differences of scores.
 DIFFERENCE = 1e-4
 
@@ -88,32 +88,29 @@ class BruteForce:
         return psi[:p], lam, float(psi[-1])
 
     def loglik(self, psi: Vector) -> float:
-        """Log-likelihood on the full lattice."""
-        points, log_cell = self._lattice(psi, VALUE_STEP)
-        return sum(
-            float((_log_sum(self._density(psi, block, points)) + log_cell).sum())
-            for block in self._blocks
-        )
+        """Log-likelihood by nodes as close as `VALUE_STEP` says."""
+        total = 0.0
+        for block in self._blocks:
+            points, log_cell = self._nodes(psi, block, VALUE_STEP)
+            value = _log_sum(self._density(psi, block, points)) + log_cell
+            total += float(value.sum())
+        return total
 
     def edge(self, psi: Vector) -> float:
         """Largest share of a group's integral in the outermost tenth of the ball."""
-        points, _ = self._lattice(psi, SLOPE_STEP)
-        outside = (points * points).sum(1) > (0.9 * RADIUS) ** 2
         found = 0.0
         for block in self._blocks:
+            points, _ = self._nodes(psi, block, SLOPE_STEP)
+            outside = (points * points).sum(1) > (0.9 * RADIUS) ** 2
             density = self._density(psi, block, points)
             share = np.exp(density - _log_sum(density)[:, None])
             found = max(found, float(share[:, outside].sum(1).max()))
         return found
 
     def slopes(self, psi: Vector) -> tuple[float, Vector, Matrix]:
-        """Log-likelihood on the coarser lattice, gradient and Hessian."""
-        points, log_cell = self._lattice(psi, SLOPE_STEP)
-        kept = []
-        for block in self._blocks:
-            density = self._density(psi, block, points)
-            matters = density > density.max(1)[:, None] - NEGLIGIBLE
-            kept.append(points[matters.any(0)])
+        """Log-likelihood by fewer nodes, gradient and Hessian."""
+        found = [self._nodes(psi, block, SLOPE_STEP) for block in self._blocks]
+        kept = [points for points, _ in found]
         value, gradient = self._score(psi, kept)
         d = len(psi)
         hessian = np.empty((d, d))
@@ -122,7 +119,10 @@ class BruteForce:
             step[j] = DIFFERENCE * max(1.0, 0.1 * abs(psi[j]))
             up, down = self._score(psi + step, kept)[1], self._score(psi - step, kept)
             hessian[j] = (up - down[1]) / (2.0 * step[j])
-        value += log_cell * (int(self.codes.max()) + 1)
+        value += sum(
+            log_cell * len(block.starts)
+            for (_, log_cell), block in zip(found, self._blocks, strict=True)
+        )
         return value, gradient, 0.5 * (hessian + hessian.T)
 
     def _score(self, psi: Vector, kept: list[Matrix]) -> tuple[float, Vector]:
@@ -188,29 +188,49 @@ class BruteForce:
             value = y * (eta - rest) - size * rest
         return np.add.reduceat(value + constant, block.starts) + log_prior
 
-    def _lattice(self, psi: Vector, step: float) -> tuple[Matrix, float]:
-        """Nodes in the ball, and the logarithm of the volume of their cells."""
-        _, lam, _ = self.split(psi)
-        # The responses of a group determine its predictor to one over the root of
-        # their information, which is at most this: nodes as close as that.
+    def _nodes(self, psi: Vector, block: Block, step: float) -> tuple[Matrix, float]:
+        """Nodes that matter, and the logarithm of the volume of their cells."""
+        spacing = self._spacing(psi, block, step)
+        # The lattice is that of the finest of these spacings; coarser ones only find
+        # where the integrand is.
+        level = int(np.ceil(np.log2(PRIOR_STEP / spacing.max()))) if self.q > 1 else 0
+        half = np.ceil(RADIUS / (spacing * 2**level)).astype(int)
+        lines = [np.arange(-n, n + 1) * 2**level for n in half]
+        nodes = np.stack(np.meshgrid(*lines), -1).reshape(-1, self.q)
+        nodes = nodes[((nodes * spacing) ** 2).sum(1) <= RADIUS**2]
+        for finer in 2 ** np.arange(level)[::-1]:
+            density = self._density(psi, block, nodes * spacing)[0]
+            slack = self._slack(psi, block, 2.0 * finer * spacing)
+            kept = nodes[density > density.max() - NEGLIGIBLE - slack]
+            nodes = _around(kept, finer)
+        return nodes * spacing, float(np.log(spacing).sum())
+
+    def _spacing(self, psi: Vector, block: Block, step: float) -> Vector:
+        """Spacing of the lattice in each dimension."""
+        along = np.abs(self.Z[block.rows] @ self.split(psi)[1]).max(0)
+        sharp = np.sqrt(max(1.0, self._information(psi, block)))
+        return np.minimum(PRIOR_STEP, step / (sharp * np.maximum(along, 1e-300)))
+
+    def _information(self, psi: Vector, block: Block) -> float:
+        """What the responses of a group tell of its predictor, at most.
+
+        They determine it to one over the root of this.
+        """
+        y, m = self.y[block.rows], self.trials[block.rows]
         if self.family in {"bernoulli", "binomial"}:
-            won = np.bincount(self.codes, self.y)
-            lost = np.bincount(self.codes, self.trials - self.y)
-            information = float(np.minimum(won, lost).max())
-        else:
-            size = np.exp(min(float(psi[-1]), 30.0))
-            counted = self.family == "negative_binomial"
-            events = np.minimum(self.y, size) if counted else self.y
-            information = float(np.bincount(self.codes, events).max())
-        sharp = np.sqrt(max(1.0, information))
-        along = np.abs(self.Z @ lam).max(0)
-        spacing = np.minimum(PRIOR_STEP, step / (sharp * np.maximum(along, 1e-300)))
-        half = np.ceil(RADIUS / spacing)
-        lines = [h * np.arange(-n, n + 1) for h, n in zip(spacing, half, strict=True)]
-        mesh = np.meshgrid(*lines)
-        points = np.stack(mesh, -1).reshape(-1, self.q)
-        inside = (points * points).sum(1) <= RADIUS**2
-        return points[inside], float(np.log(spacing).sum())
+            won = np.add.reduceat(y, block.starts)
+            lost = np.add.reduceat(m - y, block.starts)
+            return float(np.minimum(won, lost).max())
+        if self.family == "negative_binomial":
+            y = np.minimum(y, np.exp(min(float(psi[-1]), 30.0)))
+        return float(np.add.reduceat(y, block.starts).max())
+
+    def _slack(self, psi: Vector, block: Block, gap: Vector) -> float:
+        """How far the log-density of a node may lie below one that is next to it."""
+        along = np.abs(self.Z[block.rows] @ self.split(psi)[1]).max(0)
+        move = float(((gap * along) ** 2).sum()) * self._information(psi, block)
+        move += float((gap * gap).sum())
+        return move + np.sqrt(2.0 * NEGLIGIBLE * move)
 
     @cached_property
     def _blocks(self) -> list[Block]:
@@ -224,6 +244,18 @@ class BruteForce:
             Block(rows, np.zeros(len(rows), np.int64), np.zeros(1, np.int64))
             for rows in np.split(order, starts[1:])
         ]
+
+
+def _around(nodes: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """Nodes of a lattice of this step in the cells about those of twice the step."""
+    offsets = np.arange(-2, 3) * step
+    # One number for a pair, which is much faster to sort.
+    base = 2**31
+    single = nodes[:, 0] * base + nodes[:, 1]
+    shifts = (offsets[:, None] * base + offsets).reshape(-1)
+    found = np.unique(single[:, None] + shifts)
+    second = (found + base // 2) % base - base // 2
+    return np.column_stack([(found - second) // base, second])
 
 
 def _log_sum(terms: Matrix) -> Vector:

@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from brute_force import BruteForce, climb, newton_gain
 from numpy.typing import NDArray
+
+from brute_force import BruteForce, climb, newton_gain
 
 Vector = NDArray[np.float64]
 
@@ -321,7 +322,7 @@ def judge(hard: HardSet) -> tuple[Judgement, Any]:
     exact = model.loglik(psi)
     value, gradient, hessian = model.slopes(psi)
     gain, curvature = newton_gain(gradient, hessian)
-    best, top = climb(model, psi)
+    best, top = climb(model, psi, steps=30 if model.q == 1 else 2)
     other, highest = _elsewhere(model, psi, max(top, value))
     _, lam, _ = model.split(psi)
     found = Judgement(

@@ -3,8 +3,8 @@
 For groups of a few bernoulli rows with a random intercept, the log-likelihood at fixed
 parameters is computed with equally spaced nodes on [-c, c], for several spacings, and
 compared with an accurate rule. What lies beyond the radius weighs about exp(-c^2 / 2),
-so log10 |error| falls along a line in c^2 with slope -1 / (2 ln 10) = -0.217, until
-the spacing of the nodes, which does not change along a line, sets a floor.
+so log10 |error| falls along a line in c^2, of slope -1 / (2 ln 10) = -0.217; the
+spacing of the nodes, which does not change along a line, sets a floor.
 
 Run ``python benchmarks/truncated_rule.py`` for the table; with matplotlib installed, it
 also writes ``docs/images/truncated-rule.svg``.
@@ -59,10 +59,9 @@ def rule_for(radius: float, spacing: float) -> ngmm.TruncatedQuadrature:
 
 def slope(table: pd.DataFrame) -> float:
     """Slope of log10 error in the squared radius before the floor, finest spacing."""
-    error = table[SPACINGS[-1]]
-    use = (error > 10.0 * error.min()) & (error.index >= 2.5)
-    x = np.asarray(error.index[use], dtype=float) ** 2
-    return float(np.polyfit(x, np.log10(error[use]), 1)[0])
+    error = table[SPACINGS[-1]].to_numpy()
+    use = (error > 10.0 * error.min()) & (RADII >= 2.5)
+    return float(np.polyfit(RADII[use] ** 2, np.log10(error[use]), 1)[0])
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:

@@ -240,8 +240,8 @@ class Model:
             return self.marginal.finish(x, n_steps, max_steps_reached)
         with precise():
             found = profile_at(x, self.problem.system, layout=self.problem.layout)
-        status = Status.MAX_STEPS if max_steps_reached else Status.CONVERGED
-        return self._estimate(as_result(x, to_numpy(found), n_steps, status))
+        result = as_result(x, to_numpy(found), n_steps, max_steps_reached)
+        return self._estimate(result)
 
     def _start(self, start: ArrayLike | None) -> Vector:
         problem = self.problem

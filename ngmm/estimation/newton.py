@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from ngmm.estimation.status import Status
@@ -32,6 +33,8 @@ from ngmm.linalg import Values, precise
 # so what remains after it is rounding.
 GAIN_TOLERANCE = 1e-8
 RELATIVE_GAIN_TOLERANCE = 1e-12
+# The same for methods without a Hessian, which come to a halt earlier.
+ARRIVED = 1e-6
 
 
 class Evaluation(NamedTuple):
@@ -244,6 +247,19 @@ def trust_region_step(
     p = jnp.where(inside, newton, shifted)
     predicted = -(c @ p + 0.5 * (values * p) @ p)
     return vectors @ p, predicted, gain, convex
+
+
+def ended(gain: float, max_steps_reached: bool) -> Status:
+    """How a search by other means ended, judged by what a Newton step would gain.
+
+    Other methods do not know when they have arrived: gains of a thousandth of what a
+    test can notice count as none.
+    """
+    if not np.isfinite(gain):
+        return Status.NOT_FINITE
+    if gain < ARRIVED:
+        return Status.CONVERGED
+    return Status.MAX_STEPS if max_steps_reached else Status.STALLED
 
 
 def predicted_gain(gradient: Values, hessian: Values) -> float:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.errors import OptionError
+from ngmm.estimation.status import Status
 from ngmm.inference.components import (
     Components,
     ScaleParameter,
     term_components,
 )
-from ngmm.estimation.status import Status
 from ngmm.inference.importance import importance_loglik
 from ngmm.inference.information import covariance_from_information
 from ngmm.inference.modes import Posterior, TermRows, row_effects

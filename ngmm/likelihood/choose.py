@@ -109,7 +109,13 @@ def fixed_engine(problem: GeneralizedProblem, rule: Rule) -> Engine:
         grid = truncated(rule.n_nodes, float(rule.radius))
         return QuadratureEngine(problem, Placing(grid, centred=False))
     if shape == "nested":
-        return QuadratureEngine(problem, centred(problem, max(rule.n_nodes, 5)))
+        if rule.n_nodes < NESTED_LADDER[0]:
+            raise OptionError(
+                f"{_spelled(rule)} is too coarse for nested factors, whose integrals "
+                f"need {NESTED_LADDER[0]} nodes a dimension or more. Use "
+                f"quad={NESTED_LADDER[1]}, or leave quad out"
+            )
+        return QuadratureEngine(problem, centred(problem, rule.n_nodes))
     return QuadratureEngine(problem, Placing(hermite(rule.n_nodes), exact=True))
 
 
@@ -210,7 +216,7 @@ def reference_error(engine: Engine, x: Vector, value: float) -> float | None:
     problem = engine.problem
     shape = structure(problem)
     if shape not in ("single", "nested"):
-        return engine.error(x)
+        return None
     by_nodes = isinstance(engine, QuadratureEngine)
     if by_nodes and engine.placing.grid.name != "hermite":
         return engine.error(x)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ngmm import covariance
 from ngmm.covariance import factor_numpy
 from ngmm.estimation.full_batch import Objective
-from ngmm.estimation.newton import NewtonResult, predicted_gain
+from ngmm.estimation.newton import NewtonResult, ended, predicted_gain
 from ngmm.estimation.separation import Separation, find_separation
 from ngmm.estimation.status import Status
 from ngmm.likelihood.choose import (
@@ -81,15 +81,16 @@ class Marginal:
         engine = accurate_engine(self.problem, self.rule, x)
         found = engine.derivatives(x)
         gradient, hessian = -2.0 * found.gradient, -2.0 * found.hessian
+        gain = predicted_gain(gradient, hessian)
         result = NewtonResult(
             x=x,
             value=-2.0 * found.value,
             gradient=gradient,
             hessian=hessian,
             aux=engine.kept(x),
-            gain=predicted_gain(gradient, hessian),
+            gain=gain,
             n_steps=n_steps,
-            status=int(Status.MAX_STEPS if max_steps_reached else Status.CONVERGED),
+            status=int(ended(gain, max_steps_reached)),
         )
         error = reference_error(engine, x, found.value)
         return self._estimate(Found(engine, result, error, n_steps))

@@ -13,10 +13,10 @@ from ngmm.compilation import Compiled
 from ngmm.estimation.newton import (
     Evaluation,
     NewtonResult,
+    ended,
     minimise,
     predicted_gain,
 )
-from ngmm.estimation.status import Status
 from ngmm.likelihood.elimination import Elimination, System, eliminate
 from ngmm.likelihood.gaussian import Profile, profile
 from ngmm.likelihood.layout import Layout
@@ -55,7 +55,7 @@ def half_objective(theta: Array, system: System, *, layout: Layout) -> Array:
 
 
 def as_result(
-    x: NDArray[np.float64], found: Profile, n_steps: int, status: Status
+    x: NDArray[np.float64], found: Profile, n_steps: int, max_steps_reached: bool
 ) -> NewtonResult:
     """A point found by other means, judged by its derivatives."""
     gain = predicted_gain(found.gradient, found.hessian)
@@ -67,7 +67,7 @@ def as_result(
         aux=found,
         gain=gain,
         n_steps=n_steps,
-        status=int(status),
+        status=int(ended(gain, max_steps_reached)),
     )
 
 

@@ -58,8 +58,9 @@ def trapezoid(n: int, dimensions: int = 1) -> Grid:
     """Stretched trapezoid with n nodes in each dimension.
 
     In two dimensions and more a second grid stands in the middle of the cells of the
-    first: the body-centred lattice needs fewer nodes than the cubic one for the same
-    error, since the waves that it cannot tell from a constant are shorter.
+    first. The waves that such a body-centred lattice cannot tell from a constant are
+    as short as those of a cubic one with 1, 1.4 and 2 times as many nodes in 2, 3 and 4
+    dimensions, and none of them runs along an axis, where scores often vary fastest.
     """
     return Grid("trapezoid", n, default_reach(n if dimensions == 1 else 1.5 * n))
 

@@ -12,6 +12,8 @@ from ngmm.errors import OptionError, did_you_mean
 # Nodes of one integral, all dimensions together: beyond this a tensor grid is no
 # longer the right tool, and arrays of one group alone can fill the memory.
 MAX_NODES = 250_000
+# Their table needs the eigenvalues of a matrix of this size.
+MAX_HERMITE = 1_000
 # Dimensions up to which tensor grids are worth their cost.
 MAX_DIMENSIONS = 4
 
@@ -58,7 +60,7 @@ class AdaptiveQuadrature:
 
     def __post_init__(self) -> None:
         """Check the number of nodes."""
-        _check_nodes(self.n_nodes, least=1)
+        _check_nodes(self.n_nodes, least=1, most=MAX_HERMITE)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class TruncatedQuadrature:
 
     def __post_init__(self) -> None:
         """Check both numbers."""
-        _check_nodes(self.n_nodes, least=3)
+        _check_nodes(self.n_nodes, least=3, most=MAX_NODES)
         if (
             isinstance(self.radius, bool)
             or not isinstance(self.radius, Real)
@@ -152,14 +154,14 @@ def as_rule(quad: Any) -> Rule:
     )
 
 
-def _check_nodes(n_nodes: object, least: int) -> None:
+def _check_nodes(n_nodes: object, least: int, most: int) -> None:
     whole = isinstance(n_nodes, Whole) and not isinstance(n_nodes, bool)
     if not whole or n_nodes < least:  # type: ignore[operator]
         raise OptionError(
             f"n_nodes must be a whole number from {least}, got {n_nodes!r}"
         )
-    if n_nodes > MAX_NODES:  # type: ignore[operator]
+    if n_nodes > most:  # type: ignore[operator]
         raise OptionError(
-            f"n_nodes={n_nodes} is beyond the limit of {MAX_NODES:,} nodes; 15 to 101 "
-            "a dimension are usual"
+            f"n_nodes={n_nodes} is beyond the limit of {most:,} nodes a dimension; 15 "
+            "to 101 are usual"
         )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ngmm.design import Design, DesignSpec
 from ngmm.errors import OptionError
+from ngmm.estimation.estimators import Newton
 from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
@@ -223,7 +224,8 @@ class MixedModelFit:
         """How the search for the maximum ended."""
         e = self.estimate
         if e.status is Status.CONVERGED:
-            return f"converged in {e.n_steps} Newton steps"
+            kind = "Newton" if isinstance(self.estimator, Newton) else "gradient"
+            return f"converged in {e.n_steps} {kind} steps"
         return e.status.sentence
 
     @property

@@ -13,7 +13,7 @@ from ngmm.errors import ConvergenceWarning, DataError, NotSupportedError, Option
 from ngmm.estimation.status import Status
 from ngmm.likelihood import condense
 from ngmm.likelihood.coupling import FullCoupling
-from ngmm.model import Model
+from ngmm.model import GaussianEstimate, Model
 from tests.engine.dense import LONG
 from tests.engine.structures import STRUCTURES, build, frame
 
@@ -102,6 +102,7 @@ def test_a_fit_of_a_million_cells_worth_of_leverage() -> None:
     model = Model(ngmm.build_design(ngmm.parse("y ~ x + (1 + x | g)"), data)[0])
     best = model.maximise()
     assert best.status is Status.CONVERGED
+    assert isinstance(best, GaussianEstimate)
     assert np.isfinite(best.profile.hessian).all()
     rng = np.random.default_rng(0)
     for _ in range(20):

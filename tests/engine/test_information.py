@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import ngmm
 from ngmm.inference.gaussian import parameter_covariance
 from ngmm.inference.information import covariance_from_information
+from ngmm.model import GaussianEstimate
 from ngmm.results import MixedModelFit
 from tests.engine.dense import Dense, relative_factor
 from tests.engine.derivatives import differences, relative_error
@@ -73,6 +74,7 @@ def numerical_covariance(fit: MixedModelFit) -> NDArray[Any]:
 def check_information(fit: MixedModelFit) -> None:
     assert not fit.is_singular
     expected = numerical_covariance(fit)
+    assert isinstance(fit.estimate, GaussianEstimate)
     actual = parameter_covariance(fit.model, fit.estimate)
     # Second differences: 1e-13 of the value over a step of 3e-3 squared, and the
     # sixth derivative times the fourth power of the step.
@@ -160,6 +162,7 @@ def test_standard_errors_of_the_variances_of_sleepstudy() -> None:
         return np.array([cov[0, 0], cov[1, 0], cov[1, 1], v[3] ** 2])
 
     slopes = differences(variances, x, 1e-4).T
+    assert isinstance(fit.estimate, GaussianEstimate)
     cov = parameter_covariance(fit.model, fit.estimate)
     se = np.sqrt(np.einsum("ia,ab,ib->i", slopes, cov, slopes))
     # The reference: lme4's variances to 1e-6, numDeriv's Hessian to 1e-5.

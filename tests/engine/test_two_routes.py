@@ -13,7 +13,7 @@ from ngmm.estimation.newton import NewtonResult
 from ngmm.estimation.status import Status
 from ngmm.likelihood.maximise import maximise
 from ngmm.linalg import precise
-from ngmm.model import Model
+from ngmm.model import GaussianEstimate, Model
 from tests.engine.derivatives import quick_jit
 from tests.engine.structures import STRUCTURES, build, frame
 
@@ -38,6 +38,8 @@ def test_full_coupling_is_sparse_coupling(prefix: str, reml: bool) -> None:
     one, other = full.maximise(), sparse.maximise()
     assert one.loglik == pytest.approx(other.loglik, rel=SAME_MAXIMUM)
     np.testing.assert_allclose(one.theta, other.theta, rtol=0, atol=SAME_THETA)
+    assert isinstance(one, GaussianEstimate)
+    assert isinstance(other, GaussianEstimate)
     np.testing.assert_allclose(
         one.profile.hessian, other.profile.hessian, rtol=1e-5, atol=1e-5
     )

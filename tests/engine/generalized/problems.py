@@ -27,7 +27,7 @@ from tests.families.cases import PRECISION_WEIGHTS, SETTINGS
 
 Vector = NDArray[np.float64]
 
-N_ROWS, N_TRIALS = 24, 6.0
+N_ROWS, N_TRIALS = 24, 6
 # Levels of g; two of them make one of a, in which they are b.
 SIZES = (2, 3, 4, 4, 5, 6)
 
@@ -90,6 +90,10 @@ STRUCTURES: dict[str, tuple[Term, ...]] = {
     # As (1 | a/b) expands; the inner factor is the second.
     "nested": (Term("a", ("one",), (0.7,)), Term("g", ("one",), (0.8,))),
     "nested slopes": (
+        Term("a", ("one",), (0.7,)),
+        Term("g", ("one", "x"), (0.8, 0.3, 0.4)),
+    ),
+    "nested, wide outside": (
         Term("a", ("one", "x"), (0.7, 0.3, 0.4)),
         Term("g", ("one",), (0.8,)),
     ),
@@ -100,7 +104,8 @@ FORMULAS = {
     "single": "(1 | g)",
     "double": "(1 + x | g)",
     "nested": "(1 | a/b)",
-    "nested slopes": "(1 + x | a) + (1 | a:b)",
+    "nested slopes": "(1 | a) + (1 + x | a:b)",
+    "nested, wide outside": "(1 + x | a) + (1 | a:b)",
     "crossed": "(1 | g) + (1 | h)",
 }
 
@@ -120,7 +125,7 @@ def covariates() -> pd.DataFrame:
             "x": rng.permutation(np.linspace(-1.5, 1.5, N_ROWS)),
             "o": rng.uniform(-0.1, 0.1, N_ROWS),
             "w": rng.choice([0.5, 1.0, 1.5, 2.0], N_ROWS),
-            "n": N_TRIALS,
+            "n": float(N_TRIALS),
         }
     )
 
@@ -134,7 +139,7 @@ def frame(family: str, link: str) -> pd.DataFrame:
     effect = rng.permutation(np.linspace(-1.5, 1.5, len(SIZES))) * sd
     eta = intercept + slope * data["x"] + effect[data["g"]]
     mu = MEANS[link](eta.to_numpy())
-    w, n = data["w"].to_numpy(), data["n"].to_numpy()
+    w, n = data["w"].to_numpy(), int(N_TRIALS)
     rows = SETTINGS[family].distribution(mu, PHI.get(family), w, n)
     y = rows.rvs(random_state=rng)
     if family == "beta":
@@ -222,6 +227,9 @@ class Likelihood:
         if self.link in ("identity", "inverse", "sqrt"):
             valid = eta > 0.0
         mu = MEANS[self.link](np.where(valid, eta, 1.0))
+        if self.family in ("beta", "betabinomial"):
+            # Parameters of zero are not allowed.
+            mu = np.clip(mu, 1e-300, 1.0 - 2.0**-53)
         phi = np.exp(log_phi)
         rows_of = SETTINGS[self.family].distribution(mu, phi, w, n)
         discrete = isinstance(rows_of.dist, stats.rv_discrete)

@@ -1,0 +1,41 @@
+"""The code of the documentation runs, and its output is the output."""
+
+from __future__ import annotations
+
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/generalized-models.md")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Language and contents of the fenced blocks of a page."""
+    return re.findall(r"```(\w+)\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def comparable(text: str) -> str:
+    """Without what rounding may change on another machine."""
+    text = re.sub(r"in \d+ Newton", "in some Newton", text)
+    return re.sub(r"error \d+e-\d+", "error of some size", text).strip()
+
+
+@pytest.mark.docs
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_code_runs_and_shows_what_is_printed(page: str) -> None:
+    defined: dict[str, Any] = {}
+    printed = ""
+    for language, block in blocks(page):
+        if language == "python":
+            out = StringIO()
+            with redirect_stdout(out):
+                exec(compile(block, page, "exec"), defined)
+            printed = out.getvalue() or printed
+        elif language == "text" and not block.startswith(">>>"):
+            assert comparable(block) == comparable(printed)
