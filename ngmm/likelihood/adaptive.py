@@ -34,6 +34,7 @@ from ngmm.likelihood.quadrature import (
     node_predictors,
     occupied,
     posterior_weights,
+    precision,
     predictor,
     table,
     with_prior,
@@ -98,7 +99,7 @@ def expand_about(
     if not layout.family.concave:
         # The search leaves out rows of negative curvature; here they count.
         weight = -about_mode.terms[0][2]
-        chol = linalg.cholesky(_precision(weight, at, rows, layout))
+        chol = linalg.cholesky(precision(weight, at, rows, layout))
     inverse = linalg.inverse_from_cholesky(chol)
     if layout.placing.grid.n == 1:
         return Expansion(modes.u, inverse, about_mode, None)
@@ -124,7 +125,7 @@ def adaptive_values(
         u = u + jnp.einsum("gij,gj->gi", inverse, g)
     eta = at.eta0 + (at.a * u[codes]).sum(1)
     weight = -mode.derivative(2, eta, at.xi)
-    chol = linalg.cholesky(_precision(weight, at, rows, layout))
+    chol = linalg.cholesky(precision(weight, at, rows, layout))
     place = Placement(u, linalg.cholesky(linalg.inverse_from_cholesky(chol)))
     nodes, log_weights = table(layout.placing.grid, layout.pattern.k)
     if fixed.about_nodes is None:
@@ -135,10 +136,3 @@ def adaptive_values(
     density = with_prior(value, place, nodes, rows)
     value = posterior_weights(density, log_weights)[0]
     return jnp.where(occupied(rows, layout), value, 0.0)
-
-
-def _precision(weight: Array, at: Predictor, rows: Rows, layout: SingleLayout) -> Array:
-    codes, q = rows.codes[0], layout.pattern.k
-    outer = (weight[:, None] * at.a)[:, :, None] * at.a[:, None, :]
-    total = segment_sum(outer.reshape(-1, q * q), codes, layout.n_levels)
-    return total.reshape(-1, q, q) + jnp.eye(q)

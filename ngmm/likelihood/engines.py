@@ -55,6 +55,10 @@ class Engine(Protocol):
         """The model."""
         ...
 
+    def value(self, x: Vector) -> float:
+        """Log-likelihood alone."""
+        ...
+
     def derivatives(self, x: Vector) -> Derivatives:
         """Log-likelihood and its derivatives."""
         ...
@@ -169,6 +173,12 @@ class QuadratureEngine:
         ]
         return zeros[0] if len(zeros) == 1 else Pair(*zeros)
 
+    def value(self, x: Vector) -> float:
+        """Log-likelihood alone."""
+        with precise():
+            found = single.value(x, self.chunks.rows, self._zero, layout=self.layout)
+        return float(found)
+
     def sums(self, x: Vector) -> single.Sums:
         """Everything one evaluation gives."""
         with precise():
@@ -280,6 +290,13 @@ class LaplaceEngine:
             ),
             np.int64(0),
         )
+
+    def value(self, x: Vector) -> float:
+        """Log-likelihood alone."""
+        rows, meeting = self.problem.rows, self._met[0]
+        with precise():
+            found = laplace.value(x, rows, meeting, self._zero, layout=self.layout)
+        return float(found)
 
     def sums(self, x: Vector) -> laplace.JointSums:
         """Everything one evaluation gives."""

@@ -36,7 +36,7 @@ from ngmm.likelihood.joint import (
     pull_back,
     solve,
 )
-from ngmm.likelihood.observations import Rows, Taylor, taylor
+from ngmm.likelihood.observations import Rows, Taylor, slopes, taylor
 from ngmm.likelihood.retraction import retract, vanish
 from ngmm.linalg import Values
 
@@ -169,6 +169,24 @@ def negative(
 
 # Every step factorises and differentiates: worth good code from a few thousand rows on.
 SMALL = 40_000
+
+
+def _value(
+    x: Array, rows: Rows, meeting: Meeting, kept: JointKept, *, layout: JointLayout
+) -> Array:
+    at = joint_predictor(x, rows, layout)
+    modes = joint_modes(at, rows, meeting, kept.u, layout)
+    s = slopes(modes.eta, at.xi, rows, layout.family)
+    factored = modes.factored
+    if not layout.family.concave:
+        factored = factorise(-s.second, at, rows, meeting, layout)
+    u = modes.u
+    norm = (u.first * u.first).sum() + (u.dense * u.dense).sum()
+    return s.value.sum() - 0.5 * norm - 0.5 * log_det(factored)
+
+
+value = Compiled(_value, small=SMALL)
+"""(x, rows, meeting, kept, layout=) -> log-likelihood."""
 
 evaluate = Compiled(_evaluate, small=SMALL)
 """(x, rows, meeting, kept, layout=) -> JointSums."""

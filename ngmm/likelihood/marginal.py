@@ -20,7 +20,9 @@ from ngmm.likelihood.choose import (
     fixed_engine,
     maximise_with,
     reference_error,
+    settles,
 )
+from ngmm.likelihood.engines import QuadratureEngine
 from ngmm.likelihood.estimates import GeneralizedEstimate
 from ngmm.likelihood.generalized import GeneralizedProblem
 from ngmm.likelihood.generalized_start import starting_psi
@@ -60,7 +62,11 @@ class Marginal:
 
     def loglik(self, x: Vector) -> float:
         """Log-likelihood at the engine's psi; "auto" adds nodes until it settles."""
-        return accurate_engine(self.problem, self.rule, x).derivatives(x).value
+        engine = accurate_engine(self.problem, self.rule, x)
+        if isinstance(engine, QuadratureEngine) and settles(self.problem, self.rule):
+            # The program that judged the error has the value too.
+            return engine.value_and_error(x)[0]
+        return engine.value(x)
 
     def maximise(self, start: ArrayLike | None, max_steps: int) -> GeneralizedEstimate:
         """The maximum by trust-region Newton."""

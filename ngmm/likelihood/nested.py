@@ -424,6 +424,15 @@ def _values(
     return _integrate(inner, nodes, rows, layout)[0]
 
 
+def nested_values(x: Array, rows: Rows, start: Pair, layout: NestedLayout) -> Array:
+    """Log-likelihood of each outer level, without derivatives."""
+    at = nested_predictor(x, rows, layout)
+    modes = nested_modes(at, rows, start, layout)
+    grid = layout.placing.grid
+    nodes = place_nested(at, rows, modes, layout, grid, grid)
+    return _integrate(_inner_integrals(at, rows, nodes, layout), nodes, rows, layout)[0]
+
+
 def assess_nested(
     x: Array, rows: Rows, start: Pair, layout: NestedLayout
 ) -> Assessment:

@@ -219,8 +219,14 @@ def place_nodes(
     modes = conditional_modes(
         at.eta0, at.a, at.xi, rows, rows.codes[0], start, layout.family
     )
-    floor = 1e-4 * linalg.inverse_from_cholesky(modes.chol)
-    place = Placement(modes.u, _inverse_transpose(modes.chol))
+    chol = modes.chol
+    if layout.placing.exact and not layout.family.concave:
+        # The search leaves out rows of negative curvature; here they count.
+        eta = at.eta0 + (at.a * modes.u[rows.codes[0]]).sum(1)
+        weight = -slopes(eta, at.xi, rows, layout.family).second
+        chol = linalg.cholesky(precision(weight, at, rows, layout))
+    floor = 1e-4 * linalg.inverse_from_cholesky(chol)
+    place = Placement(modes.u, _inverse_transpose(chol))
     for grid in layout.placing.passes:
         nodes, log_weights = table(grid, q)
         density = joint_log_density(at, place, nodes, rows, layout)
@@ -232,6 +238,14 @@ def place_nodes(
         centre = place.centre + jnp.einsum("gij,gj->gi", place.scale, mean)
         place = Placement(centre, linalg.cholesky(cov))
     return place, modes
+
+
+def precision(weight: Array, at: Predictor, rows: Rows, layout: SingleLayout) -> Array:
+    """Minus the Hessian of the joint density of each level (levels, q, q)."""
+    codes, q = rows.codes[0], layout.pattern.k
+    outer = (weight[:, None] * at.a)[:, :, None] * at.a[:, None, :]
+    total = segment_sum(outer.reshape(-1, q * q), codes, layout.n_levels)
+    return total.reshape(-1, q, q) + jnp.eye(q)
 
 
 def _inverse_transpose(chol: Array) -> Array:
@@ -337,6 +351,16 @@ def _mean_hessian(
     edge = jnp.concatenate([rows.X.T @ moments[:, 0], (z * c1[:, c]).sum(0)])
     corner = (weight * d.second).sum()
     return jnp.block([[block, edge[:, None]], [edge[None, :], corner[None, None]]])
+
+
+def single_values(x: Array, rows: Rows, u: Array, layout: SingleLayout) -> Array:
+    """Log-likelihood of each level (levels,), without derivatives."""
+    at = predictor(x, rows, layout)
+    place, _ = place_nodes(at, rows, u, layout)
+    nodes, log_weights = table(layout.placing.grid, layout.pattern.k)
+    density = joint_log_density(at, place, nodes, rows, layout)
+    value = posterior_weights(density, log_weights)[0]
+    return jnp.where(occupied(rows, layout), value, 0.0)
 
 
 def assess_single(x: Array, rows: Rows, u: Array, layout: SingleLayout) -> Assessment:

@@ -13,7 +13,12 @@ from jax import Array, lax
 from ngmm.compilation import Compiled
 from ngmm.estimation.newton import Evaluation, NewtonResult, minimise
 from ngmm.likelihood.adaptive import chunk_exact
-from ngmm.likelihood.nested import NestedLayout, assess_nested, nested_sums
+from ngmm.likelihood.nested import (
+    NestedLayout,
+    assess_nested,
+    nested_sums,
+    nested_values,
+)
 from ngmm.likelihood.observations import Rows
 from ngmm.likelihood.quadrature import (
     Assessment,
@@ -21,6 +26,7 @@ from ngmm.likelihood.quadrature import (
     Sums,
     assess_single,
     chunk_sums,
+    single_values,
 )
 from ngmm.likelihood.retraction import retract, vanish
 from ngmm.linalg import Values
@@ -120,6 +126,15 @@ def negative(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Array:
     return _negative(x, rows, u, layout)
 
 
+def _value(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Array:
+    def one(chunk: tuple[Rows, Values]) -> Array:
+        if isinstance(layout, NestedLayout):
+            return nested_values(x, *chunk, layout).sum()
+        return single_values(x, *chunk, layout).sum()
+
+    return lax.map(one, (rows, u)).sum()
+
+
 def _assess(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Assessment:
     def one(chunk: tuple[Rows, Values]) -> Assessment:
         if isinstance(layout, NestedLayout):
@@ -132,6 +147,9 @@ def _assess(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Assessment
 def _meets_nodes(layout: AnyLayout) -> bool:
     return not (layout.placing.exact and layout.placing.grid.n == 1)
 
+
+value = Compiled(_value, heavy=_meets_nodes)
+"""(x, rows, u, layout=) -> log-likelihood."""
 
 evaluate = Compiled(_evaluate, heavy=_meets_nodes)
 """(x, rows, u, layout=) -> Sums."""

@@ -96,12 +96,14 @@ def test_grids_that_would_fill_the_memory_are_refused() -> None:
 
 def test_number_of_nodes_for_nested_factors() -> None:
     like = likelihood("poisson", "nested")
-    engine = fixed_engine(like.problem, as_rule(9))
+    engine = fixed_engine(like.problem, as_rule(11))
     assert isinstance(engine, QuadratureEngine)
-    assert engine.n_nodes == 81
-    text = "nested adaptive trapezoid, 9 nodes outside, 9 nodes inside"
+    assert engine.n_nodes == 121
+    text = "nested adaptive trapezoid, 11 nodes outside, 11 nodes inside"
     assert engine.integral(0.0).text == text
-    # As accurate as nine nodes can be, and it knows how accurate.
+    with pytest.raises(OptionError, match="quad=9 is too coarse for nested factors"):
+        fixed_engine(like.problem, as_rule(9))
+    # As accurate as eleven nodes can be, and it knows how accurate.
     x = like.problem.jacobian @ like.psi
     value, error = engine.value_and_error(x)
     exact = like.derivatives().value

@@ -41,8 +41,7 @@ def test_one_effect_in_every_family_and_link(family: str, link: str) -> None:
     found, error = by_level(like)
     expected = [level.loglik for level in brute.single(like)]
     np.testing.assert_allclose(found, expected, rtol=RTOL, atol=error)
-    # An inverse Gaussian response has posteriors with a long tail beyond the nodes.
-    assert error < (1e-6 if family == "inverse_gaussian" else 1e-9)
+    assert error < 1e-9
 
 
 def test_brute_force_against_adaptive_integration() -> None:
@@ -80,7 +79,9 @@ def test_slopes_of_the_inner_factor() -> None:
     assert like.derivatives().value == pytest.approx(sum(expected), rel=0, abs=1e-5)
 
 
-@pytest.mark.xfail(reason="the outer factor has as many effects, and comes first")
+@pytest.mark.xfail(
+    strict=False, reason="an outer factor with as many effects comes first"
+)
 def test_nested_factors_are_recognised_whichever_has_more_effects() -> None:
     like = likelihood("poisson", "nested, wide outside")
     assert structure_of(like.problem) == "nested"
