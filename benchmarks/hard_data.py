@@ -125,6 +125,7 @@ def judge(hard: HardSet) -> Judgement:
     """Fit a data set and compare with brute force."""
     import ngmm
     from ngmm.errors import NgmmWarning
+    from ngmm.model import GeneralizedEstimate
 
     family = hard.shape.family
     trials = "trials" if family == "binomial" else None
@@ -136,6 +137,8 @@ def judge(hard: HardSet) -> Judgement:
         verdict = fit.check()
     seconds = time.perf_counter() - begin
     e = fit.estimate
+    assert isinstance(e, GeneralizedEstimate)
+    error = np.nan if e.integral.error is None else e.integral.error
     model = brute_force(hard)
     psi = np.concatenate([e.beta, e.theta, [] if e.phi is None else [np.log(e.phi)]])
     value, gradient, hessian = model.slopes(psi)
@@ -150,7 +153,7 @@ def judge(hard: HardSet) -> Judgement:
         status=e.status.name,
         messages=tuple(m.text for m in verdict.messages),
         loglik=e.loglik,
-        error=float(e.integral.error),
+        error=float(error),
         gain=float(e.gain),
         n_steps=e.n_steps,
         n_nodes=e.integral.n_nodes,

@@ -130,7 +130,7 @@ def fit(
     seed
         Seed of everything random that is later asked of the fit.
     progress
-        Whether long fits show a progress bar; a Gaussian fit is never long enough.
+        Whether long fits show a progress bar; no fit does so far.
     **unknown
         Refused, with the spelling that was probably meant.
 

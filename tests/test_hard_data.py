@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,22 @@ def _by_adaptive_integration(model: Any, psi: Any) -> float:
 # Bernoulli, binomial, poisson and negative binomial.
 @pytest.mark.parametrize("number", [0, 140, 158, 174])
 def test_brute_force_is_right(bench: Any, number: int) -> None:
-    model = bench.brute_force(bench.hard_set(number))
+    whole = bench.brute_force(bench.hard_set(number))
+    few = whole.codes < 6
+    parts = {
+        name: getattr(whole, name)[few] for name in ("y", "trials", "X", "Z", "codes")
+    }
+    model = replace(whole, **parts)
     psi = np.array([-0.3, 0.4, -0.2, 1.3, *([0.7] if number == 174 else [])])
     value, gradient, _ = model.slopes(psi)
     expected = _by_adaptive_integration(model, psi)
-    # QUADPACK is asked for 1.5e-8 of each of up to 60 integrals, and does better.
+    # QUADPACK is asked for 1.5e-8 of each of 72 integrals, and does better.
     assert model.loglik(psi) == pytest.approx(expected, abs=1e-7)
     assert value == pytest.approx(expected, abs=1e-6)
     for j in range(len(psi)):
         step = 1e-5 * np.eye(len(psi))[j]
         slope = (model.loglik(psi + step) - model.loglik(psi - step)) / 2e-5
-        # Rounding of a log-likelihood of some thousand, over the step.
+        # Rounding of a log-likelihood of some hundred, over the step.
         assert gradient[j] == pytest.approx(slope, abs=1e-6, rel=1e-7)
 
 

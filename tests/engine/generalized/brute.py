@@ -72,10 +72,9 @@ def nested(like: Likelihood, reach: float = 7.5, spacing: float = 0.25) -> list[
             Z_in = data[list(inner.columns)].to_numpy()[rows]
             # Outer nodes a few at a time: the array of all of them is large.
             for part in np.array_split(np.arange(len(u)), 1 + len(u) // 500):
-                eta = (
-                    (base[rows, None] + Z_out @ lam_out @ u[part].T)[:, :, None]
-                    + (Z_in @ lam_in @ v.T)[:, None, :]
-                )
+                eta = (base[rows, None] + Z_out @ lam_out @ u[part].T)[:, :, None] + (
+                    Z_in @ lam_in @ v.T
+                )[:, None, :]
                 log_joint = like.log_prob(eta, rows, like.log_phi).sum(0) + w_in
                 total[part] += logsumexp(log_joint, axis=1)
         out.append(float(logsumexp(total)))

@@ -20,12 +20,20 @@ import pytest
 import ngmm
 from tests.engine.derivatives import differences, relative_error
 from tests.engine.generalized import brute
-from tests.engine.generalized.problems import NAMES, SLOW, Likelihood, likelihood
+from tests.engine.generalized.problems import (
+    LONG_TAIL,
+    NAMES,
+    SLOW,
+    Likelihood,
+    likelihood,
+)
 
 STEP = 1e-3
 RTOL = 1e-8
 # Of nested factors, where that error is not nothing.
 RTOL_NESTED = 1e-6
+# Of that family whose posterior goes on beyond nodes about its mean.
+RTOL_LONG_TAIL = 1e-4
 
 RULES: dict[str, tuple[str, Any]] = {
     "adaptive, 1 node": ("single", 1),
@@ -36,13 +44,14 @@ RULES: dict[str, tuple[str, Any]] = {
     "crossed Laplace": ("crossed", "laplace"),
 }
 LAPLACE = ("adaptive, 1 node", "crossed Laplace")
+MOVING = ("trapezoid", "nested")
 # The rest of what every family goes through is the same program for all.
 QUICK = {
     "adaptive, 1 node": set(NAMES) - SLOW,
     "adaptive, 5 nodes": {"bernoulli", "gamma"},
     "trapezoid": set(NAMES),
-    "truncated": {"bernoulli", "gamma"},
-    "nested": set(NAMES) - {"betabinomial"},
+    "truncated": {"bernoulli", "gamma", LONG_TAIL},
+    "nested": set(NAMES) - SLOW,
     "crossed Laplace": set(NAMES) - SLOW,
 }
 
@@ -62,6 +71,13 @@ def cases(*rules: str) -> Any:
     return pytest.mark.parametrize(("family", "rule"), values)
 
 
+def reported(like: Likelihood) -> float:
+    """The error that the rule knows of."""
+    error = like.engine.error(like.problem.jacobian @ like.psi)
+    assert error is not None
+    return error
+
+
 def assert_derivatives(like: Likelihood, rtol: float = RTOL) -> None:
     found = like.derivatives()
     slopes = differences(like.moved, np.zeros(len(like.psi)), STEP)
@@ -72,6 +88,8 @@ def assert_derivatives(like: Likelihood, rtol: float = RTOL) -> None:
 @cases(*RULES)
 def test_derivatives_against_differences(family: str, rule: str) -> None:
     rtol = RTOL_NESTED if rule == "nested" else RTOL
+    if family == LONG_TAIL and rule in MOVING:
+        rtol = RTOL_LONG_TAIL
     assert_derivatives(likelihood(family, *RULES[rule]), rtol)
 
 
@@ -79,7 +97,8 @@ def test_derivatives_against_differences(family: str, rule: str) -> None:
 def test_gradient_against_the_identity_of_fisher(family: str, rule: str) -> None:
     like = likelihood(family, *RULES[rule])
     # Slopes of scipy's densities by differences of order eight are good to 1e-11.
-    assert relative_error(like.derivatives().gradient, brute.fisher(like)) < 1e-9
+    rtol = RTOL_LONG_TAIL if (family, rule) == (LONG_TAIL, "trapezoid") else 1e-9
+    assert relative_error(like.derivatives().gradient, brute.fisher(like)) < rtol
 
 
 @cases("trapezoid", "truncated")
@@ -87,15 +106,20 @@ def test_value_against_brute_force(family: str, rule: str) -> None:
     like = likelihood(family, *RULES[rule])
     expected = sum(level.loglik for level in brute.single(like))
     # Rounding of sums of logarithms.
-    assert like.derivatives().value == pytest.approx(expected, rel=1e-12)
+    atol = 1e-12 * abs(expected)
+    if (family, rule) == (LONG_TAIL, "trapezoid"):
+        atol += reported(like)
+    assert like.derivatives().value == pytest.approx(expected, rel=0, abs=atol)
 
 
 @cases("nested")
 def test_nested_value_against_brute_force(family: str, rule: str) -> None:
     like = likelihood(family, *RULES[rule])
-    # 21 nodes in each integral leave about 1e-9 of each.
     expected = sum(brute.nested(like, reach=8.0))
-    assert like.derivatives().value == pytest.approx(expected, rel=0, abs=1e-6)
+    # 21 nodes in each integral leave about 1e-9 of each.
+    atol = reported(like) if family == LONG_TAIL else 1e-6
+    assert like.derivatives().value == pytest.approx(expected, rel=0, abs=atol)
+    assert atol < 1e-4
 
 
 @cases(*LAPLACE)

@@ -171,6 +171,4 @@ def test_estimates_are_in_the_units_and_order_of_the_formula() -> None:
     order = [0, 1, 3, 2]
     information = (found.information / np.outer(unit, unit))[np.ix_(order, order)]
     # Beta in other units: the inverse of them in the information.
-    np.testing.assert_allclose(
-        information, expected.information, rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(information, expected.information, rtol=1e-5, atol=1e-6)

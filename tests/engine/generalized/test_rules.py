@@ -36,7 +36,7 @@ def test_what_quad_stands_for(quad: Any, rule: Any) -> None:
         (0, "n_nodes must be a whole number from 1, got 0"),
         (2.5, "quad=2.5"),
         (ngmm.AdaptiveQuadrature, r"call it, ngmm\.AdaptiveQuadrature"),
-        (10**6, "beyond the limit of 250,000"),
+        (10**6, "beyond the limit of 1,000 nodes"),
     ],
 )
 def test_what_it_does_not_stand_for(quad: Any, match: str) -> None:
@@ -79,9 +79,7 @@ def test_more_than_four_effects_have_no_grid() -> None:
     data = likelihood("poisson").data
     data = data.assign(**{f"z{i}": data["x"] ** i for i in (2, 3, 4)})
     with pytest.raises(OptionError, match="up to 4 random effects a level.* has 5"):
-        ngmm.fit(
-            "y ~ x + (1 + x + z2 + z3 + z4 || a)", data, family="poisson", quad=5
-        )
+        ngmm.fit("y ~ x + (1 + x + z2 + z3 + z4 || a)", data, family="poisson", quad=5)
 
 
 def test_grids_that_would_fill_the_memory_are_refused() -> None:
@@ -90,8 +88,12 @@ def test_grids_that_would_fill_the_memory_are_refused() -> None:
         match=r"601 nodes in each of 2 dimensions are 361,201 nodes for every row, "
         r"and the largest of 6 levels has 6 rows.*250,000 nodes.*quad=\"laplace\"",
     ):
-        ngmm.fit("y ~ x + (1 + x | g)", likelihood("poisson").data, quad=601,
-                 family="poisson")
+        ngmm.fit(
+            "y ~ x + (1 + x | g)",
+            likelihood("poisson").data,
+            quad=601,
+            family="poisson",
+        )
 
 
 def test_number_of_nodes_for_nested_factors() -> None:

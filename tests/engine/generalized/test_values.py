@@ -17,6 +17,7 @@ from tests.engine.derivatives import relative_error
 from tests.engine.generalized import brute
 from tests.engine.generalized.problems import (
     LINKS,
+    LONG_TAIL,
     MEANS,
     Likelihood,
     likelihood,
@@ -41,7 +42,7 @@ def test_one_effect_in_every_family_and_link(family: str, link: str) -> None:
     found, error = by_level(like)
     expected = [level.loglik for level in brute.single(like)]
     np.testing.assert_allclose(found, expected, rtol=RTOL, atol=error)
-    assert error < 1e-9
+    assert error < (1e-5 if family == LONG_TAIL else 1e-9)
 
 
 def test_brute_force_against_adaptive_integration() -> None:
@@ -128,7 +129,10 @@ def test_one_adaptive_node_is_laplace() -> None:
 
 
 def test_joint_laplace_of_a_factor_without_variance_is_that_of_the_other() -> None:
-    both, one = likelihood("poisson", "crossed", "laplace"), likelihood("poisson", quad=1)
+    both, one = (
+        likelihood("poisson", "crossed", "laplace"),
+        likelihood("poisson", quad=1),
+    )
     psi = both.psi.copy()
     psi[3] = 0.0
     found = both.derivatives(psi)
@@ -151,12 +155,12 @@ def test_error_of_adaptive_rules_falls_with_the_counts(quad: Any) -> None:
         errors.append(abs(like.derivatives().value - expected))
     if quad == "auto":
         # Rounding of logarithms of factorials of ten thousand.
-        assert max(errors) < 1e-9
+        assert max(errors) < 1e-8
     elif quad == 1:
         assert errors[0] / errors[1] == pytest.approx(100.0, rel=0.05)
     else:
         assert errors[0] < 1e-5
-        assert errors[1] < 1e-9
+        assert errors[1] < 1e-8
 
 
 def counts(size: float, quad: Any) -> Likelihood:
