@@ -224,7 +224,7 @@ class QuadratureEngine:
         """Log-likelihood, and its estimated absolute error."""
         found = self.by_level(x)
         # What the rounding of a sum of this size leaves.
-        rounding = 1e-14 * float(np.abs(found.value).sum())
+        rounding = 1e-13 * float(np.abs(found.value).sum())
         error = float(found.difference.sum() + found.beyond.sum())
         return float(found.value.sum()), error + rounding
 

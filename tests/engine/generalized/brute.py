@@ -12,9 +12,12 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from tests.engine.generalized.problems import Likelihood, Vector
+
+Ints = NDArray[np.intp]
 
 REACH, SPACING = 8.5, 0.125
 
@@ -33,7 +36,7 @@ class Posterior(NamedTuple):
     """A level's share of the likelihood, and its posterior on the grid."""
 
     loglik: float
-    rows: Vector
+    rows: Ints
     nodes: Vector
     eta: Vector
     weight: Vector
@@ -52,7 +55,7 @@ def single(
         rows = np.flatnonzero(codes == level)
         eta = base[rows, None] + Z[rows] @ lam @ u.T
         log_joint = like.log_prob(eta, rows, like.log_phi).sum(0) + log_weight
-        value = float(logsumexp(log_joint))
+        value = float(np.asarray(logsumexp(log_joint)))
         out.append(Posterior(value, rows, u, eta, np.exp(log_joint - value)))
     return out
 
@@ -76,8 +79,8 @@ def nested(like: Likelihood, reach: float = 7.5, spacing: float = 0.25) -> list[
                     Z_in @ lam_in @ v.T
                 )[:, None, :]
                 log_joint = like.log_prob(eta, rows, like.log_phi).sum(0) + w_in
-                total[part] += logsumexp(log_joint, axis=1)
-        out.append(float(logsumexp(total)))
+                total[part] += np.asarray(logsumexp(log_joint, axis=1))
+        out.append(float(np.asarray(logsumexp(total))))
     return out
 
 
@@ -87,20 +90,19 @@ _FIRST = np.array([3, -32, 168, -672, 0, 672, -168, 32, -3]) / 840.0
 _SECOND = np.array([-9, 128, -1008, 8064, -14350, 8064, -1008, 128, -9]) / 5040.0
 
 
-def slopes(like: Likelihood, eta: Vector, rows: Vector) -> tuple[Vector, Vector]:
+def slopes(like: Likelihood, eta: Vector, rows: Ints) -> tuple[Vector, Vector]:
     """First and second derivatives of the log-probability in eta, by differences."""
     h = 0.05 * like.unit[0]
     values = [like.log_prob(eta + s * h, rows, like.log_phi) for s in _STEPS]
-    first = sum(c * v for c, v in zip(_FIRST, values, strict=True)) / h
-    second = sum(c * v for c, v in zip(_SECOND, values, strict=True)) / h**2
-    return first, second
+    first = np.tensordot(_FIRST, values, 1) / h
+    return first, np.tensordot(_SECOND, values, 1) / h**2
 
 
-def dispersion_slope(like: Likelihood, eta: Vector, rows: Vector) -> Vector:
+def dispersion_slope(like: Likelihood, eta: Vector, rows: Ints) -> Vector:
     """Derivative of the log-probability in log phi, by differences."""
     h = 0.03
     values = [like.log_prob(eta, rows, like.log_phi + s * h) for s in _STEPS]
-    return sum(c * v for c, v in zip(_FIRST, values, strict=True)) / h
+    return np.asarray(np.tensordot(_FIRST, values, 1) / h)
 
 
 def fisher(like: Likelihood) -> Vector:
@@ -137,7 +139,7 @@ def laplace(like: Likelihood) -> tuple[float, Vector]:
     """Laplace's approximation and the joint mode, from dense matrices."""
     A, base = design_matrix(like), like.fixed_part()
     everything = np.arange(len(base))
-    u = np.zeros(A.shape[1])
+    u, step, H = np.zeros(A.shape[1]), np.full(A.shape[1], np.inf), A.T @ A
     for _ in range(50):
         s, second = slopes(like, base + A @ u, everything)
         H = np.eye(len(u)) - A.T @ (second[:, None] * A)

@@ -25,7 +25,7 @@ from ngmm.likelihood.rules import as_rule
 from ngmm.model import Model
 from tests.families.cases import PRECISION_WEIGHTS, SETTINGS
 
-Vector = NDArray[np.float64]
+Vector = NDArray[Any]
 
 N_ROWS, N_TRIALS = 24, 6
 # Levels of g; two of them make one of a, in which they are b.
@@ -37,9 +37,9 @@ LINKS = [(name, link) for name in NAMES for link in families.get(name).links]
 # Machine differentiation of these four times over takes XLA ten seconds and more.
 SLOW = {"beta", "betabinomial"}
 
-# As the mean grows the density of an inverse Gaussian response tends to a constant. The
-# posterior then has the tail of the prior, far beyond nodes that follow its scale: their
-# error is 1e-7, and they report it.
+# As the mean grows the density of an inverse Gaussian response tends to a constant.
+# The posterior then has the tail of the prior, far beyond nodes that follow its scale:
+# their error is 1e-7, and they report it.
 LONG_TAIL = "inverse_gaussian"
 
 PHI = {

@@ -46,7 +46,7 @@ class Stable(Likelihood):
 
 def hard(
     family: str, structure: str, beta: tuple[float, float], theta: Any, y: Any
-) -> Likelihood:
+) -> Stable:
     """A likelihood of this response at this psi, weights one."""
     like = likelihood(family, structure)
     data = like.data.assign(y=np.asarray(y, dtype=float), o=0.0, w=1.0)

@@ -1,11 +1,12 @@
 """Value, gradient and Hessian of every family by every rule.
 
-Derivatives are compared with differences of order four with a step of a thousandth of a
-natural unit: their error is 1e-12 / 30 times a fifth derivative, and rounding adds 1e-14
-times the log-likelihood of about 50 over the step, 5e-10. Gradients are of order ten.
-Exact and truncated rules differentiate their own sums, so that this holds for few nodes
-as well. Where nodes follow the posterior mean they are held fixed under derivatives,
-which then differ from those of the value by the slope of the error of the rule.
+Derivatives are compared with differences of order four with a step of a thousandth of
+a natural unit: their error is 1e-12 / 30 times a fifth derivative, and rounding adds
+1e-14 times the log-likelihood of about 50 over the step, 5e-10. Gradients are of order
+ten. Exact and truncated rules differentiate their own sums, so that this holds for few
+nodes as well. Where nodes follow the posterior mean they are held fixed under
+derivatives, which then differ from those of the value by the slope of the error of the
+rule.
 
 Values are compared with brute force, which knows neither the families nor the engine.
 """

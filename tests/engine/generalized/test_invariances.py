@@ -130,7 +130,7 @@ def test_a_level_less_is_its_likelihood_less() -> None:
     keep = like.data["g"] != 2
     x = like.problem.jacobian @ like.psi
     whole = like.engine.by_level(x)  # type: ignore[attr-defined]
-    other = with_data(like, like.data[keep])
+    other = with_data(like, like.data.loc[keep])
     without = other.engine.by_level(other.problem.jacobian @ like.psi)
     np.testing.assert_allclose(
         without.value, np.delete(whole.value, 2), rtol=1e-12, atol=0

@@ -86,6 +86,7 @@ def test_first_order_methods_reach_the_optimum_of_newton(
 ) -> None:
     estimator = FullBatch(TRANSFORMATIONS[transformation], max_steps=4000)
     found, expected = estimator(model(name)), newton(name)
+    assert isinstance(found, GeneralizedEstimate)
     assert found.status is Status.CONVERGED
     # A gradient of 1e-6 in scaled parameters, curvatures of one and more: 1e-12 in the
     # log-likelihood and 1e-6 in parameters.

@@ -175,8 +175,14 @@ def counts(size: float, quad: Any) -> Likelihood:
 
 @pytest.mark.parametrize(
     ("structure", "quad"),
-    [("single", 1), ("single", 5), ("single", "auto"), ("double", "auto")]
-    + [("nested", "auto"), ("crossed", "laplace")],
+    [
+        ("single", 1),
+        ("single", 5),
+        ("single", "auto"),
+        ("double", "auto"),
+        ("nested", "auto"),
+        ("crossed", "laplace"),
+    ],
 )
 def test_without_variance_every_rule_is_a_generalized_linear_model(
     structure: str, quad: Any
