@@ -94,14 +94,21 @@ class Arrangement:
         )
 
 
-def arrange(terms: Sequence[TermArrays]) -> Arrangement:
-    """Merge terms that share a grouping factor; the factor with most effects first."""
+def arrange(terms: Sequence[TermArrays], *, inner_first: bool = False) -> Arrangement:
+    """Merge terms that share a grouping factor; the factor with most effects first.
+
+    With `inner_first`, the inner one of two nested factors comes first in any case.
+    """
     names = list(dict.fromkeys(t.group for t in terms))
     members = [[i for i, t in enumerate(terms) if t.group == name] for name in names]
     order = elimination_order(
         [(terms[m[0]].n_levels, sum(terms[i].Z.shape[1] for i in m)) for m in members]
     )
     members = [members[j] for j in order]
+    if inner_first and len(members) == 2:
+        one, other = (terms[m[0]].codes for m in members)
+        if is_nested(other, one) and not is_nested(one, other):
+            members.reverse()
     return Arrangement(
         groups=tuple(_merge([terms[i] for i in m]) for m in members),
         patterns=tuple(
@@ -110,6 +117,13 @@ def arrange(terms: Sequence[TermArrays]) -> Arrangement:
         ),
         places=_places(terms, members),
     )
+
+
+def is_nested(inner: NDArray, outer: NDArray) -> bool:
+    """Whether every level of `inner` occurs within one level of `outer`."""
+    parent = np.empty(inner.max() + 1, dtype=outer.dtype)
+    parent[inner] = outer
+    return bool(np.array_equal(parent[inner], outer))
 
 
 def elimination_order(sizes: Sequence[tuple[int, int]]) -> list[int]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ngmm.errors import OptionError
 from ngmm.estimation.newton import NewtonResult
-from ngmm.likelihood.condense import is_nested
+from ngmm.estimation.status import Status
+from ngmm.likelihood.arrangement import is_nested
 from ngmm.likelihood.engines import Engine, LaplaceEngine, QuadratureEngine
 from ngmm.likelihood.generalized import GeneralizedProblem
 from ngmm.likelihood.nodes import hermite, trapezoid, truncated
@@ -41,6 +42,10 @@ SMALL_WORK = 4_000_000
 MOST_WORK = 4_000_000_000
 # Rungs of a ladder that may be the first, by number of dimensions.
 FIRST = {1: 4, 2: 3, 3: 2, 4: 1}
+
+# Steps before the error is looked at. With too few nodes value and gradient do not
+# belong together, and a search would use all its steps in going nowhere.
+PROBE = 15
 
 # Where nodes are moved to the posterior mean and covariance, coarsely.
 PASSES = {1: (15, 15), 2: (7, 9), 3: (5, 7), 4: (4, 5)}
@@ -181,10 +186,16 @@ def maximise_with(
     n, steps = first_rung(problem), 0
     while True:
         engine = QuadratureEngine(problem, centred(problem, n))
-        result = engine.maximise(x, max_steps)
+        result = engine.maximise(x, min(PROBE, max_steps))
         steps += int(result.n_steps)
         error = engine.error(result.x)
         following = next_rung(problem, n, error, rule.tolerance)
+        unfinished = int(result.status) == Status.MAX_STEPS and max_steps > PROBE
+        if unfinished and following is None:
+            result = engine.maximise(np.asarray(result.x), max_steps - PROBE)
+            steps += int(result.n_steps)
+            error = engine.error(result.x)
+            following = next_rung(problem, n, error, rule.tolerance)
         if following is None or not np.isfinite(error):
             return Found(engine, result, error, steps)
         n, x = following, np.asarray(result.x)

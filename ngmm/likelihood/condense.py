@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ngmm.covariance import Pattern
 from ngmm.errors import NotSupportedError
+from ngmm.likelihood.arrangement import is_nested
 from ngmm.likelihood.coupling import Coupling, FullCoupling, SparseCoupling
 from ngmm.likelihood.elimination import System
 from ngmm.likelihood.layout import DenseFactor, Layout
@@ -175,13 +176,6 @@ def _components(groups: Sequence[GroupedColumns]) -> list[Ints]:
     return [
         label[starts[j] : starts[j + 1]].astype(np.int64) for j in range(1, len(groups))
     ]
-
-
-def is_nested(inner: NDArray, outer: NDArray) -> bool:
-    """Whether every level of `inner` occurs within one level of `outer`."""
-    parent = np.empty(inner.max() + 1, dtype=outer.dtype)
-    parent[inner] = outer
-    return bool(np.array_equal(parent[inner], outer))
 
 
 def _arrange(

@@ -113,7 +113,7 @@ def prepare_generalized(
         (n,) trials of a binomial response, or None.
     """
     n = len(y)
-    arranged = arrange(terms)
+    arranged = arrange(terms, inner_first=True)
     q, r = np.linalg.qr(X) if X.shape[1] else (X, np.zeros((0, 0)))
     scales = tuple(
         np.sqrt(np.einsum("ij,ij->j", g.columns, g.columns) / n)

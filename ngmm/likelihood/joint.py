@@ -30,6 +30,7 @@ from ngmm.likelihood.blocks import apply_left, apply_right, transpose
 from ngmm.likelihood.condense import Slots, choose_coupling, place_slots
 from ngmm.likelihood.coupling import Coupling, FullCoupling
 from ngmm.likelihood.layout import Layout
+from ngmm.likelihood.modes import CLOSE
 from ngmm.likelihood.observations import Rows, slopes
 from ngmm.likelihood.standardise import GroupedColumns
 from ngmm.linalg import Values
@@ -339,7 +340,8 @@ def joint_modes(
         trial = _add(s.u, s.look.step, s.share)
         new = look(trial)
         noise = 1e-12 * (1.0 + jnp.abs(s.look.value))
-        better = first | (new.value >= s.look.value - noise)
+        near = s.look.decrement < CLOSE
+        better = first | near | (new.value >= s.look.value - noise)
         share = jnp.where(better, jnp.minimum(1.0, 4.0 * s.share), 0.25 * s.share)
         u, kept = jax.tree.map(
             lambda a, b: jnp.where(better, a, b), (trial, new), (s.u, s.look)

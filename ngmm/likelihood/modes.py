@@ -27,6 +27,9 @@ MAX_STEPS = 60
 # Squared length of the last Newton step in standard deviations of u given the data:
 # the step is taken, and what remains is its square.
 SETTLED = 1e-13
+# Below this a step is taken whatever it does to the value, whose rounding may hide it:
+# that of counts of a million is 1e-8 and more.
+CLOSE = 1e-6
 
 
 class Modes(NamedTuple):
@@ -117,12 +120,14 @@ def conditional_modes(
         p = jnp.einsum(
             "gij,gj->gi", linalg.inverse_from_cholesky(chol), s.point.gradient
         )
-        last = ((half * half).sum(1) < SETTLED) & (s.n > 0)
+        decrement = (half * half).sum(1)
+        last = (decrement < SETTLED) & (s.n > 0)
         trial = s.u + s.share[:, None] * p
         new = evaluate(trial)
         noise = 1e-12 * (1.0 + jnp.abs(s.point.value))
         # Whatever the first point is, it is the first.
-        better = (new.value >= s.point.value - noise) | (s.n == 0)
+        better = new.value >= s.point.value - noise
+        better = better | (decrement < CLOSE) | (s.n == 0)
         keep = better & ~s.settled
 
         def pick(x: Array, y: Array) -> Array:

@@ -18,7 +18,7 @@ from jax.ops import segment_sum
 from ngmm import covariance, linalg
 from ngmm.covariance import Pattern
 from ngmm.families import Family
-from ngmm.likelihood.modes import MAX_STEPS, SETTLED
+from ngmm.likelihood.modes import CLOSE, MAX_STEPS, SETTLED
 from ngmm.likelihood.observations import Rows, slopes
 from ngmm.likelihood.quadrature import Placing
 from ngmm.linalg import Values
@@ -180,7 +180,8 @@ def nested_modes(
         )
         new = look(trial)
         noise = 1e-12 * (1.0 + jnp.abs(s.look.value))
-        better = first | (new.value >= s.look.value - noise)
+        near = s.look.decrement < CLOSE
+        better = first | near | (new.value >= s.look.value - noise)
         keep = better & ~s.settled
 
         def pick_inner(a: Array, b: Array) -> Array:

@@ -8,6 +8,8 @@ import pytest
 
 from ngmm.likelihood import single
 
+PROGRAMS = (single.value, single.evaluate, single.maximise, single.assess)
+
 
 @pytest.fixture(autouse=True, scope="package")
 def quick_programs() -> Iterator[None]:
@@ -16,6 +18,6 @@ def quick_programs() -> Iterator[None]:
     What is computed is the same; fits of the reference cases run the optimised code.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for program in (single.evaluate, single.maximise, single.assess):
+        for program in PROGRAMS:
             patch.setattr(program, "heavy", None)
         yield

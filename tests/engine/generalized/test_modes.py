@@ -14,8 +14,6 @@ from tests.engine.generalized import brute
 from tests.engine.generalized.problems import N_ROWS, Likelihood, Vector, likelihood
 
 STRUCTURES = [("single", 1), ("double", 1), ("nested", 21), ("crossed", "laplace")]
-# A last step gains less than the rounding of the log-likelihood, and is refused.
-HIDDEN = "the search takes rounding for a step in the wrong direction"
 each_structure = pytest.mark.parametrize(("structure", "quad"), STRUCTURES)
 
 
@@ -81,18 +79,7 @@ def test_groups_that_are_all_zero_or_all_one(structure: str, quad: Any) -> None:
         assert_stationary(variant(like, y, psi))
 
 
-@pytest.mark.parametrize(
-    ("structure", "quad"),
-    [
-        pytest.param(
-            *case,
-            marks=[pytest.mark.xfail(strict=False, reason=HIDDEN)]
-            if case == ("double", 1)
-            else [],
-        )
-        for case in STRUCTURES
-    ],
-)
+@each_structure
 def test_counts_of_a_hundred_thousand(structure: str, quad: Any) -> None:
     like = likelihood("poisson", structure, quad)
     rng = np.random.default_rng(2)
