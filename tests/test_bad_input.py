@@ -895,7 +895,7 @@ def test_an_effect_of_each_row_is_overdispersion() -> None:
 
 
 def test_nodes_for_crossed_factors() -> None:
-    with pytest.raises(OptionError, match=r'one grouping factor.*use quad="laplace"'):
+    with pytest.raises(OptionError, match=r'one grouping factor.*Use quad="laplace"'):
         ngmm.fit(
             "hits ~ days + (1 | subj) + (1 | item)", counts(), family="poisson", quad=9
         )

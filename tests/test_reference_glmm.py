@@ -53,7 +53,6 @@ QUICK = (
     "oracle_sleep_invgauss",
     "tmb_contra_probit",
     "tmb_sleep_beta",
-    "tmb_cbpp_betabinom",
     "tmb_arabidopsis_nb2_nested",
 )
 

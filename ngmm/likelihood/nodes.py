@@ -40,13 +40,16 @@ class Grid:
     reach
         Largest node before stretching; unused for Gauss-Hermite.
     shift
-        Dimension in which all nodes are moved by half a spacing; -1 for none.
+        Dimension in which all nodes are moved; -1 for none.
+    part
+        By how much they are moved, as a share of the spacing.
     """
 
     name: str
     n: int
     reach: float = 0.0
     shift: int = -1
+    part: float = 0.5
 
 
 def hermite(n: int) -> Grid:
@@ -62,7 +65,9 @@ def trapezoid(n: int, dimensions: int = 1) -> Grid:
     as short as those of a cubic one with 1, 1.4 and 2 times as many nodes in 2, 3 and 4
     dimensions, and none of them runs along an axis, where scores often vary fastest.
     """
-    return Grid("trapezoid", n, default_reach(n if dimensions == 1 else 1.5 * n))
+    # Nodes of both grids count along an axis.
+    reach = default_reach(n) if dimensions == 1 else min(default_reach(1.5 * n), 6.5)
+    return Grid("trapezoid", n, reach)
 
 
 def truncated(n: int, radius: float) -> Grid:
@@ -73,14 +78,20 @@ def truncated(n: int, radius: float) -> Grid:
 def checks(grid: Grid, dimensions: int) -> tuple[Grid, ...]:
     """Rules of the same cost that err in the opposite direction, or a finer rule.
 
-    Each of the shortest waves that a lattice takes for a constant changes its sign in
-    at least one of them.
+    Each of the waves that a lattice takes for a constant changes its sign in at least
+    one of them. The shortest of a body-centred lattice run along its diagonals; those
+    along its axes, twice as short, lead where the density varies along one axis only,
+    and need a quarter of a spacing to change their sign.
     """
     if grid.name == "hermite":
         return (hermite(grid.n + 1 + grid.n // 2),)
     if grid.name == "truncated":
         return tuple(replace(grid, shift=j) for j in range(dimensions))
-    return tuple(replace(grid, shift=j) for j in range(max(dimensions - 1, 1)))
+    if dimensions == 1:
+        return (replace(grid, shift=0),)
+    halves = [replace(grid, shift=j) for j in range(dimensions - 1)]
+    quarters = [replace(grid, shift=j, part=0.25) for j in range(dimensions)]
+    return (*halves, *quarters)
 
 
 def default_reach(n: float) -> float:
@@ -99,11 +110,11 @@ def nodes(grid: Grid, dimensions: int) -> tuple[Vector, Vector]:
     """Nodes (K, q) and log-weights (K,) of a rule in q dimensions."""
     if grid.name == "hermite":
         return _tensor([_hermite(grid.n)] * dimensions)
-    halves = [0.5 if j == grid.shift else 0.0 for j in range(dimensions)]
-    first = _tensor([_spaced(grid, h) for h in halves])
+    moved = [grid.part if j == grid.shift else 0.0 for j in range(dimensions)]
+    first = _tensor([_spaced(grid, h) for h in moved])
     if grid.name == "truncated" or dimensions == 1:
         return first
-    second = _tensor([_spaced(grid, h - 0.5) for h in halves])
+    second = _tensor([_spaced(grid, h - 0.5) for h in moved])
     log_half = np.log(0.5)
     return (
         np.concatenate([first[0], second[0]]),

@@ -163,7 +163,9 @@ def test_checks_cost_as_much_and_stand_between(dimensions: int) -> None:
 
 @given(st.integers(3, 400))
 def test_reach_grows_with_the_nodes_and_their_spacing_falls(n: int) -> None:
-    assert 2.5 <= default_reach(n) <= default_reach(n + 1) <= 6.5
+    assert 2.5 <= default_reach(n) <= default_reach(n + 1)
+    # A normal density needs no more; other tails get more nodes first.
+    assert default_reach(min(n, 63)) <= 6.5
     h, finer = (2 * default_reach(m) / (m - 1) for m in (n, n + 1))
     assert finer < h
 
