@@ -147,9 +147,10 @@ def as_rule(quad: Any) -> Rule:
     ):
         raise OptionError(f"quad is a class: call it, ngmm.{quad.__name__}(...)")
     hint = did_you_mean(quad, NAMES) if isinstance(quad, str) else ""
+    asked = f"quad={quad!r}{hint} It" if hint else f"quad={quad!r}: it"
     raise OptionError(
-        f"quad={quad!r}{hint or ':'} it must be 'auto', 'laplace', a number of nodes "
-        "per dimension such as 25, ngmm.AdaptiveQuadrature(n_nodes), "
+        f"{asked} must be 'auto', 'laplace', a number of nodes per dimension such as "
+        "25, ngmm.AdaptiveQuadrature(n_nodes), "
         "ngmm.TruncatedQuadrature(radius, n_nodes) or ngmm.Laplace()"
     )
 
