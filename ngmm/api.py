@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ngmm import families
@@ -17,41 +16,32 @@ from ngmm.design import (
     check_identifiable,
     check_magnitudes,
     check_offset,
+    network_warnings,
 )
 from ngmm.errors import (
     ConvergenceWarning,
     DataError,
     DesignError,
-    NotSupportedError,
+    NetworkWarning,
     OptionError,
     RankDeficiencyWarning,
-    did_you_mean,
 )
-from ngmm.estimation.estimators import FullBatch, Newton, is_transformation
 from ngmm.families import Family
 from ngmm.formula import ModelFormula, parse
-from ngmm.likelihood.rules import Rule, as_rule
 from ngmm.model import Model
+from ngmm.networks import check_used
+from ngmm.neural.fitting import NeuralFit
+from ngmm.options import (
+    check_networks,
+    check_options,
+    check_options_of_family,
+    df_method,
+    estimator_of,
+    refuse_unknown,
+    rule_of,
+)
 from ngmm.results import MixedModelFit
 from ngmm.results.call import Call
-from ngmm.results.simulation import check_seed
-
-DF_METHODS = ("auto", "satterthwaite", "none", "kenward-roger")
-
-# What people type who come from other packages, and what to type here.
-HABITS = {
-    "groups": 'the grouping goes in the formula: "y ~ x + (1 | g)"',
-    "re_formula": 'random slopes go in the formula: "y ~ x + (1 + x | g)"',
-    "vc_formula": 'variance components go in the formula: "y ~ x + (1 | g) + (1 | h)"',
-    "REML": "write reml=True or reml=False",
-    "nAGQ": "write quad=, e.g. quad=25",
-    "subset": "select rows of the data frame before the call",
-    "exposure": "a time of exposure is an offset: offset(log(time)) in the formula",
-    "n_trials": "the number of binomial trials is trials=",
-    "ziformula": "zero inflation is not supported",
-    "dispformula": "dispersion models are not supported",
-    "random": 'random effects go in the formula: "y ~ x + (1 | g)"',
-}
 
 # Families whose response may be labels, when each row is one trial.
 BINARY = ("bernoulli", "binomial")
@@ -197,13 +187,14 @@ def fit(
         "seed": seed,
         "progress": progress,
     }
-    _refuse_unknown(unknown, arguments)
+    refuse_unknown(unknown, arguments)
     chosen = families.get(family, link)
-    _check_options(reml, networks, df, seed, contrasts, progress)
-    _check_options_of_family(chosen, trials, reml, df)
-    rule = _rule(quad, chosen)
-    maximise = _estimator(estimator)
+    check_options(reml, df, seed, contrasts, progress)
+    check_options_of_family(chosen, trials, reml, df)
+    rule = rule_of(quad, chosen)
     terms = parse(formula)
+    check_networks(terms, reml, df)
+    maximise = estimator_of(estimator, terms, networks, seed, progress)
     _check_terms(terms, chosen, trials)
     design, spec = build_design(
         terms,
@@ -215,18 +206,22 @@ def fit(
         na_action=na_action,
         binary_response=chosen.name in BINARY,
     )
+    used = [*design.networks, *(term.network for term in design.latent)]
+    check_used(used, networks)
     chosen.check(design.y, design.trials, design.response_name, design.index)
     _check_design(design, chosen)
     model = Model(design, chosen, reml=reml, quad=rule)
-    estimate = maximise(model)
+    found = maximise(model)
+    neural = found if isinstance(found, NeuralFit) else None
     result = MixedModelFit(
         terms=terms,
         spec=spec,
         model=model,
-        estimate=estimate,
+        estimate=found if neural is None else neural.estimate,
+        networks=None if neural is None else neural.networks,
         call=Call(fit, _snapshot(data), arguments),
         estimator=maximise,
-        df_method=_df_method(df, chosen),
+        df_method=df_method(df, chosen, terms),
         seed=seed,
     )
     _warn(result)
@@ -241,116 +236,7 @@ def _snapshot(data: Any) -> Any:
     return data.copy(deep=int(pd.__version__.split(".")[0]) < 3)
 
 
-def _refuse_unknown(unknown: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    for name in unknown:
-        if name in HABITS:
-            raise OptionError(f"unknown argument {name}=. In ngmm {HABITS[name]}")
-        raise OptionError(
-            f"unknown argument {name}={did_you_mean(name, known) or '.'} "
-            f"Arguments: formula, data, {', '.join(known)}"
-        )
-
-
-def _check_options(
-    reml: object,
-    networks: Any,
-    df: object,
-    seed: object,
-    contrasts: object,
-    progress: object,
-) -> None:
-    if not isinstance(reml, (bool, np.bool_)):
-        raise OptionError(f"reml must be True or False, got {reml!r}")
-    if networks:
-        raise NotSupportedError("networks are not fitted in this version of ngmm")
-    if df not in DF_METHODS:
-        raise OptionError(
-            f"df must be one of {', '.join(map(repr, DF_METHODS))}; got {df!r}"
-        )
-    check_seed(seed)
-    if contrasts is not None and not isinstance(contrasts, Mapping):
-        raise OptionError(
-            "contrasts must map columns to codings, such as "
-            f'{{"x": "sum"}}; got {contrasts!r}'
-        )
-    if not isinstance(progress, bool) and not (
-        isinstance(progress, str) and progress == "auto"
-    ):
-        raise OptionError(f'progress must be "auto", True or False; got {progress!r}')
-
-
-def _check_options_of_family(family: Family, trials: Any, reml: bool, df: str) -> None:
-    """Refuse what the family has no use for."""
-    if trials is not None and not family.takes_trials:
-        remedy = (
-            "for precision weights of a gaussian response use weights="
-            if family.has_residual
-            else f"a {family.name} response has none"
-        )
-        raise OptionError(f"trials= is for binomial responses; {remedy}")
-    if family.has_residual:
-        if df == "kenward-roger":
-            raise NotSupportedError(
-                'df="kenward-roger" is not available in this version; use '
-                '"satterthwaite"'
-            )
-        return
-    if reml:
-        raise OptionError(
-            "reml=True is for gaussian models: with another family the fixed effects "
-            "cannot be integrated out exactly. Leave reml out"
-        )
-    if df not in ("auto", "none"):
-        raise OptionError(
-            f"df={df!r} is for gaussian models: with family {family.name} the "
-            "coefficients have z tests. Leave df out"
-        )
-
-
-def _df_method(df: str, family: Family) -> str:
-    """How the denominators of the tests are found."""
-    if df == "auto":
-        return "satterthwaite" if family.has_residual else "none"
-    return df
-
-
-def _rule(quad: Any, family: Family) -> Rule:
-    """How the random effects are integrated out."""
-    if not family.has_residual:
-        return as_rule(quad)
-    if not isinstance(quad, str) or quad not in ("auto", "exact"):
-        raise OptionError(
-            f"quad={quad!r}: the random effects of a gaussian model are integrated out "
-            "exactly; leave quad out"
-        )
-    return as_rule("auto")
-
-
-def _estimator(estimator: Any) -> Callable[[Any], Any]:
-    """What maximises the likelihood."""
-    if isinstance(estimator, str) and estimator == "auto":
-        return Newton()
-    if isinstance(estimator, Newton | FullBatch):
-        return estimator
-    if is_transformation(estimator):
-        return FullBatch(estimator)
-    if isinstance(estimator, type) and issubclass(estimator, Newton | FullBatch):
-        raise OptionError(f"estimator is a class: call it, ngmm.{estimator.__name__}()")
-    from_optax = str(getattr(estimator, "__module__", "")).startswith("optax")
-    called = "; call it, e.g. optax.adam(0.01)" if from_optax else ""
-    raise OptionError(
-        'estimator must be "auto", ngmm.Newton() or an optax transformation; '
-        f"got {estimator!r}{called}"
-    )
-
-
 def _check_terms(terms: ModelFormula, family: Family, trials: Any) -> None:
-    networks = [*terms.networks, *(n for t in terms.random for n in t.networks)]
-    if networks:
-        raise NotSupportedError(
-            f"{networks[0]}: networks are not fitted in this version of ngmm; a spline "
-            "such as bs(x, df=6) is"
-        )
     if terms.response.is_cbind and not family.takes_trials:
         raise DataError(
             f"the response {terms.response} is for the binomial family; a "
@@ -401,6 +287,8 @@ def _check_design(design: Design, family: Family) -> None:
 
 
 def _warn(result: MixedModelFit) -> None:
+    for text in network_warnings(result.design):
+        warnings.warn(text, NetworkWarning, stacklevel=3)
     if result.aliased:
         warnings.warn(
             f"dropped {', '.join(result.aliased)}: linear combinations of earlier "

@@ -21,12 +21,14 @@ SMALL = 200_000
 
 _LEAN: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
 _QUICK: dict[str, Any] = {**_LEAN, "xla_backend_optimization_level": 0}
+_ALONE: dict[str, Any] = {**_LEAN, "xla_cpu_multi_thread_eigen": False}
+_OPTIONS = {"lean": _LEAN, "quick": _QUICK, "alone": _ALONE}
 
 
 @cache
-def _supported(quick: bool) -> Any | None:
+def _supported(kind: str) -> Any | None:
     """The options, or None where this XLA does not know them."""
-    options = _QUICK if quick else _LEAN
+    options = _OPTIONS[kind]
     try:
         lowered = jax.jit(lambda x: x + 1).lower(np.float32(0))
         lowered.compile(compiler_options=options)
@@ -48,6 +50,9 @@ class Compiled:
         arguments. None for never.
     small
         Numbers in the arguments below which code quality does not matter otherwise.
+    alone
+        Whether one call keeps to one thread: for many small products, and for calls
+        that run side by side, threads that wait for each other cost more than they do.
     """
 
     def __init__(
@@ -56,11 +61,13 @@ class Compiled:
         *,
         heavy: Callable[[Any], bool] | None = None,
         small: int = SMALL,
+        alone: bool = False,
     ) -> None:
         self.fun = fun
         self.heavy = heavy
         self.small = small
-        self._jitted: dict[bool, Callable[..., Any]] = {}
+        self.alone = alone
+        self._jitted: dict[str, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any, layout: Any) -> Any:
         """Run the function, compiling it if these shapes are new."""
@@ -74,8 +81,9 @@ class Compiled:
         size = sum(np.size(x) for x in jax.tree.leaves(args))
         heavy = self.heavy is not None and self.heavy(layout)
         quick = size < self.small and not heavy
-        if quick not in self._jitted:
-            self._jitted[quick] = jax.jit(
-                self.fun, static_argnames="layout", compiler_options=_supported(quick)
+        kind = "alone" if self.alone else ("quick" if quick else "lean")
+        if kind not in self._jitted:
+            self._jitted[kind] = jax.jit(
+                self.fun, static_argnames="layout", compiler_options=_supported(kind)
             )
-        return self._jitted[quick]
+        return self._jitted[kind]

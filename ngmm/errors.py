@@ -109,6 +109,10 @@ class ConvergenceWarning(NgmmWarning):
     """The optimiser stopped early, so the numbers are not estimates yet."""
 
 
+class NetworkWarning(UserWarning):
+    """The inputs of a network may not mean what they seem to."""
+
+
 class RankDeficiencyWarning(NgmmWarning):
     """Columns of the fixed effects were dropped as copies of other columns."""
 

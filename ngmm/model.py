@@ -2,7 +2,7 @@ r"""A design and a family as a likelihood: parameters in, log-likelihood out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -242,6 +242,31 @@ class Model:
             found = profile_at(x, self.problem.system, layout=self.problem.layout)
         result = as_result(x, to_numpy(found), n_steps, max_steps_reached)
         return self._estimate(result)
+
+    def at(
+        self, beta: Vector, theta: Vector, scale: float | None, status: Status, n: int
+    ) -> GaussianEstimate | GeneralizedEstimate:
+        """The estimate that given variance parameters are, however they were found.
+
+        Parameters
+        ----------
+        beta
+            Fixed effects; those of a Gaussian model follow from theta.
+        theta
+            Covariance parameters, user's units.
+        scale
+            sigma, or the dispersion of families that have one, or None.
+        status, n
+            How the search ended, and its steps.
+        """
+        if self.is_gaussian:
+            assert scale is not None
+            found = self.finish(self.problem.to_engine(theta), n, False)
+            loglik = self.loglik(theta, scale)
+            return replace(found, sigma=scale, loglik=loglik, status=status, gain=0.0)
+        log_phi = None if scale is None else float(np.log(scale))
+        x = self.marginal.problem.to_engine(beta, theta, log_phi)
+        return replace(self.finish(x, n, False), status=status, gain=0.0)
 
     def _start(self, start: ArrayLike | None) -> Vector:
         problem = self.problem

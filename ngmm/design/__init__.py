@@ -11,17 +11,29 @@ from __future__ import annotations
 from ngmm.design.build import build_design
 from ngmm.design.checks import check_events, check_identifiable
 from ngmm.design.magnitudes import check_magnitudes, check_offset
-from ngmm.design.records import Design, NewDesign, RandomDesign
+from ngmm.design.network_checks import network_warnings
+from ngmm.design.records import (
+    Design,
+    LatentDesign,
+    NetworkDesign,
+    NewDesign,
+    NewLatent,
+    RandomDesign,
+)
 from ngmm.design.spec import DesignSpec
 
 __all__ = [
     "Design",
     "DesignSpec",
+    "LatentDesign",
+    "NetworkDesign",
     "NewDesign",
+    "NewLatent",
     "RandomDesign",
     "build_design",
     "check_events",
     "check_identifiable",
     "check_magnitudes",
     "check_offset",
+    "network_warnings",
 ]

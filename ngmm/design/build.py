@@ -17,7 +17,9 @@ from ngmm.design.columns import Column, Factor, column_specs, read_columns
 from ngmm.design.frame import Frame, read_frame
 from ngmm.design.matrix import build_matrix, check_finite
 from ngmm.design.missing import CompleteRows, complete_rows
-from ngmm.design.random_terms import build_random
+from ngmm.design.network_inputs import array_names
+from ngmm.design.network_terms import FixedColumns, build_latent, build_networks
+from ngmm.design.random_terms import build_random, level_codes
 from ngmm.design.rank import independent_columns, select_columns
 from ngmm.design.records import Design
 from ngmm.design.response import check_varies, response_values
@@ -55,7 +57,8 @@ def build_design(
     data
         A pandas frame, a mapping from column names to values, or a frame of another
         library that narwhals reads. Only the columns that are used are looked at, and
-        names are looked up nowhere else.
+        names are looked up nowhere else. In a mapping, an input of a network may be an
+        array with more than one value a row, such as images of shape (n, 28, 28).
     weights, offset
         Name of a column, or an array with a value for each row of ``data``: prior
         weights, a known part of the linear predictor.
@@ -109,7 +112,8 @@ def build_design(
     contrasts = dict(contrasts or {})
     arguments = {"weights": weights, "offset": offset}
     named = [g for g in (*arguments.values(), trials) if isinstance(g, str)]
-    whole = read_frame(data, [*terms.variables, *named])
+    arrays = array_names(terms).difference(named)
+    whole = read_frame(data, [*terms.variables, *named], arrays=arrays)
     labelled = isinstance(data, pd.DataFrame)
     beside = {
         role: row_values(role, given, whole, labelled=labelled)
@@ -137,11 +141,16 @@ def build_design(
     X, fixed = build_matrix(terms.fixed, columns, contrasts, frame.n_rows)
     check_finite(X, fixed.names, frame.index)
     kept = independent_columns(X)
-    random, random_specs = build_random(terms.random, columns, frame, contrasts)
+    X = select_columns(X, kept)
+    groups = level_codes(terms.random, frame)
+    random, random_specs = build_random(terms.random, columns, groups, frame, contrasts)
+    within = FixedColumns(X, tuple(fixed.column_variables[column] for column in kept))
+    networks, network_specs = build_networks(terms, columns, frame, within)
+    latent, latent_specs = build_latent(terms, columns, groups, frame)
     design = Design(
         y=y,
         response_name=name,
-        X=select_columns(X, kept),
+        X=X,
         names=tuple(fixed.names[column] for column in kept),
         column_terms=tuple(fixed.column_terms[column] for column in kept),
         offset=offsets,
@@ -157,6 +166,8 @@ def build_design(
             name for column, name in enumerate(fixed.names) if column not in set(kept)
         ),
         response_levels=response.levels,
+        networks=networks,
+        latent=latent,
     )
     predictors = _predictor_columns(terms)
     spec = DesignSpec(
@@ -164,6 +175,8 @@ def build_design(
         fixed=fixed,
         kept=kept,
         random=random_specs,
+        networks=network_specs,
+        latent=latent_specs,
         columns=column_specs(
             {name: column for name, column in columns.items() if name in predictors}
         ),
@@ -175,7 +188,13 @@ def build_design(
 
 def _predictor_columns(terms: ModelFormula) -> dict[str, None]:
     """Return the columns of terms and offsets: no response, no grouping factors."""
-    exprs = [terms.fixed, *(term.expr for term in terms.random), *terms.offsets]
+    latent = [network for term in terms.random for network in term.networks]
+    exprs = [
+        terms.fixed,
+        *(text for term in (*terms.networks, *latent) for text in term.inputs),
+        *(term.expr for term in terms.random),
+        *terms.offsets,
+    ]
     return dict.fromkeys(name for expr in exprs for name in columns_of(expr))
 
 
@@ -188,7 +207,7 @@ def _expression_columns(terms: ModelFormula) -> list[str]:
 def _complete(
     frame: Frame, beside: Mapping[str, RowValues | None], na_action: str
 ) -> CompleteRows:
-    columns = dict(frame.columns)
+    columns: dict[str, pd.Series | NDArray[Any]] = {**frame.columns, **frame.arrays}
     for given in beside.values():
         if given is not None:
             columns[given.label] = given.values

@@ -52,6 +52,8 @@ class FormulaicMatrix:
         Name of each column of the matrix, and the term it belongs to.
     variables
         The columns of data that are needed.
+    column_variables
+        For each column of the matrix, the columns of data in its term.
     """
 
     expr: str
@@ -60,6 +62,7 @@ class FormulaicMatrix:
     names: tuple[str, ...]
     column_terms: tuple[str, ...]
     variables: tuple[str, ...] = field(default=())
+    column_variables: tuple[tuple[str, ...], ...] = field(default=())
 
     def build(self, columns: Mapping[str, Column], n_rows: int) -> NDArray[np.float64]:
         """Return the matrix for these columns, shape (n_rows, len(names))."""
@@ -128,8 +131,23 @@ def formulaic_matrix(
         for part in spec.structure
         for _ in part.columns
     )
-    record = FormulaicMatrix(expr, spec, dict(contrasts), names, terms, used)
+    within = tuple(
+        _term_variables(part.term, columns)
+        for part in spec.structure
+        for _ in part.columns
+    )
+    record = FormulaicMatrix(expr, spec, dict(contrasts), names, terms, used, within)
     return _as_array(matrix, n_rows), record
+
+
+def _term_variables(term: Any, columns: Mapping[str, Column]) -> tuple[str, ...]:
+    """Return the columns of data in a term of formulaic's; none for the intercept."""
+    names: list[str] = []
+    for factor in term.factors:
+        # A name that is looked up has lost its backticks.
+        is_name = factor.eval_method.value == "lookup"
+        names += [factor.expr] if is_name else columns_of(factor.expr)
+    return tuple(dict.fromkeys(name for name in names if name in columns))
 
 
 def _check_factor(factor: Any, columns: Mapping[str, Column], expr: str) -> None:

@@ -6,8 +6,8 @@ through narwhals. Nothing but the columns that the formula names is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,14 @@ class Frame:
         Column name -> values.
     index
         Labels of the rows.
+    arrays
+        Column name -> values of more than one dimension, the first of which is the
+        rows. Only networks read these.
     """
 
     columns: Mapping[str, pd.Series]
     index: pd.Index
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -46,13 +50,15 @@ class Frame:
     def take(self, rows: NDArray[np.int64]) -> Frame:
         """Return the frame with the rows at these positions."""
         columns = {name: values.iloc[rows] for name, values in self.columns.items()}
-        return Frame(columns, self.index[rows])
+        arrays = {name: values[rows] for name, values in self.arrays.items()}
+        return Frame(columns, self.index[rows], arrays)
 
 
 def read_frame(
     data: Any,
     names: Iterable[str],
     *,
+    arrays: Collection[str] = (),
     argument: str = "data",
     error: type[DataError] = DataError,
 ) -> Frame:
@@ -65,6 +71,8 @@ def read_frame(
         any library that narwhals knows (polars, pyarrow, modin, ...).
     names
         Columns to take. Names in `CONSTANT_NAMES` may be absent.
+    arrays
+        Those of them that may have more than one value a row, in a mapping.
     argument
         What messages call the data.
     error
@@ -80,7 +88,7 @@ def read_frame(
     if isinstance(data, pd.DataFrame):
         return _from_pandas(data, wanted, argument, error)
     if isinstance(data, Mapping):
-        return _from_mapping(data, wanted, argument, error)
+        return _from_mapping(data, wanted, arrays, argument, error)
     return _from_narwhals(data, wanted, argument, error)
 
 
@@ -112,16 +120,20 @@ def _from_pandas(
 def _from_mapping(
     data: Mapping[Any, Any],
     names: tuple[str, ...],
+    arrays: Collection[str],
     argument: str,
     error: type[DataError],
 ) -> Frame:
     columns: dict[str, pd.Series] = {}
+    taken: dict[str, NDArray[Any]] = {}
     for name in names:
-        if name in data:
+        if name in data and name in arrays and _is_array(data[name]):
+            taken[name] = _numeric_array(name, data[name], argument, error)
+        elif name in data:
             columns[name] = _one_column(name, data[name], argument, error)
         elif name not in CONSTANT_NAMES:
             raise _unknown_column(name, data, argument, error)
-    lengths = {name: len(values) for name, values in columns.items()}
+    lengths = {name: len(values) for name, values in {**columns, **taken}.items()}
     if len(set(lengths.values())) > 1:
         shown = listing(f'"{name}" {length:,}' for name, length in lengths.items())
         raise error(f"the columns of {argument} differ in length: {shown}")
@@ -131,7 +143,27 @@ def _from_mapping(
         n_rows = next((len(v) for v in data.values() if np.ndim(v) > 0), 0)
     if n_rows == 0:
         raise error(f"{argument} has no rows")
-    return Frame(columns, pd.RangeIndex(n_rows))
+    return Frame(columns, pd.RangeIndex(n_rows), taken)
+
+
+def _is_array(values: Any) -> bool:
+    """Whether a value of a mapping is an array with more than one value a row."""
+    return len(getattr(values, "shape", ())) > 1 and not isinstance(
+        values, pd.DataFrame
+    )
+
+
+def _numeric_array(
+    name: str, values: Any, argument: str, error: type[DataError]
+) -> NDArray[Any]:
+    """Return an array-valued column of a mapping as it is."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise error(
+            f'column "{name}" of {argument} is an array of {array.dtype}; a network '
+            "reads arrays of numbers"
+        )
+    return array
 
 
 def _one_column(
@@ -155,7 +187,8 @@ def _one_column(
     if nested or np.ndim(array) != 1:
         shape = "nested" if nested else f"of shape {np.shape(array)}"
         raise error(
-            f'column "{name}" of {argument} is {shape}; a column has one value a row'
+            f'column "{name}" of {argument} is {shape}; a column has one value a row. '
+            f"Only a network reads arrays, as nn({name})"
         )
     return pd.Series(array, name=name)
 

@@ -37,6 +37,11 @@ class MatrixSpec(Protocol):
         """The columns of data that are needed."""
         ...
 
+    @property
+    def column_variables(self) -> tuple[tuple[str, ...], ...]:
+        """For each column of the matrix, the columns of data in its term."""
+        ...
+
     def build(self, columns: Mapping[str, Column], n_rows: int) -> NDArray[np.float64]:
         """Return the matrix for these columns, shape (n_rows, len(names))."""
         ...

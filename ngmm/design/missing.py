@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,14 +36,15 @@ class CompleteRows:
 
 
 def complete_rows(
-    columns: Mapping[str, pd.Series], index: pd.Index, na_action: str
+    columns: Mapping[str, pd.Series | NDArray[Any]], index: pd.Index, na_action: str
 ) -> CompleteRows:
     """Return the rows in which no column is missing, as R's ``na.omit`` does.
 
     Parameters
     ----------
     columns
-        Column name -> values. NaN, None, NA and NaT count as missing.
+        Column name -> values. NaN, None, NA and NaT count as missing, and so does an
+        array with a NaN in it.
     index
         Labels of the rows, for messages.
     na_action
@@ -78,7 +80,7 @@ def complete_rows(
 
 
 def refuse_missing(
-    columns: Mapping[str, pd.Series],
+    columns: Mapping[str, pd.Series | NDArray[Any]],
     index: pd.Index,
     argument: str,
     error: type[DataError],
@@ -92,7 +94,9 @@ def refuse_missing(
         )
 
 
-def _masks(columns: Mapping[str, pd.Series]) -> dict[str, NDArray[np.bool_]]:
+def _masks(
+    columns: Mapping[str, pd.Series | NDArray[Any]],
+) -> dict[str, NDArray[np.bool_]]:
     masks: dict[str, NDArray[np.bool_]] = {}
     for name, values in columns.items():
         mask = _missing(values)
@@ -101,9 +105,13 @@ def _masks(columns: Mapping[str, pd.Series]) -> dict[str, NDArray[np.bool_]]:
     return masks
 
 
-def _missing(values: pd.Series) -> NDArray[np.bool_] | None:
+def _missing(values: pd.Series | NDArray[Any]) -> NDArray[np.bool_] | None:
     """Return which values are missing; None for a dtype that has no missing value."""
     dtype = values.dtype
+    if isinstance(values, np.ndarray):
+        if dtype.kind != "f":
+            return None
+        return np.asarray(np.isnan(values).reshape(len(values), -1).any(axis=1))
     if isinstance(dtype, np.dtype):
         if dtype.kind in "biu":
             return None

@@ -46,6 +46,12 @@ class PlainMatrix:
         """The columns of data that are needed."""
         return tuple(self.codings)
 
+    @property
+    def column_variables(self) -> tuple[tuple[str, ...], ...]:
+        """For each column of the matrix, the columns of data in its term."""
+        first = ((),) if self.intercept else ()
+        return first + tuple((term,) for term in self.column_terms[len(first) :])
+
     def build(self, columns: Mapping[str, Column], n_rows: int) -> NDArray[np.float64]:
         """Return the matrix for these columns, shape (n_rows, len(names))."""
         matrix = np.empty((n_rows, len(self.names)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,10 @@ from ngmm.design.records import RandomDesign
 from ngmm.errors import NewDataError
 from ngmm.formula import RandomTerm
 
-__all__ = ["RandomSpec", "build_random"]
+__all__ = ["Groups", "RandomSpec", "build_random", "level_codes"]
+
+# Columns right of a bar -> codes of the rows, and how to get them for new data.
+Groups: TypeAlias = Mapping[tuple[str, ...], tuple[NDArray[np.int32], Grouping]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +52,18 @@ class RandomSpec:
         return _random_design(self, Z, codes)
 
 
+def level_codes(terms: tuple[RandomTerm, ...], frame: Frame) -> Groups:
+    """Return the codes of each grouping factor; terms on one factor share them."""
+    return {
+        group: group_codes(group, frame.columns)
+        for group in dict.fromkeys(term.group for term in terms)
+    }
+
+
 def build_random(
     terms: tuple[RandomTerm, ...],
     columns: Mapping[str, Column],
+    groups: Groups,
     frame: Frame,
     contrasts: Mapping[str, Contrast],
 ) -> tuple[tuple[RandomDesign, ...], tuple[RandomSpec, ...]]:
@@ -62,8 +75,10 @@ def build_random(
         The terms as parsed.
     columns
         The columns that stand left of a bar.
+    groups
+        The codes of each grouping factor.
     frame
-        The complete rows, with the grouping columns.
+        The complete rows.
     contrasts
         Column name -> coding chosen by the user.
 
@@ -73,21 +88,18 @@ def build_random(
         If a grouping factor has one level, or a column of a term is zero or a copy of
         another.
     """
-    # Terms on one factor share its codes.
-    groups: dict[tuple[str, ...], tuple[NDArray[np.int32], Grouping]] = {}
     designs: list[RandomDesign] = []
     specs: list[RandomSpec] = []
     for term in terms:
-        if term.group not in groups:
-            groups[term.group] = group_codes(term.group, frame.columns)
+        # A term of networks only has no columns of its own.
+        if term.networks and term.expr == "0":
+            continue
         codes, grouping = groups[term.group]
         Z, matrix = build_matrix(term.expr, columns, contrasts, frame.n_rows)
         check_finite(Z, matrix.names, frame.index)
         spec = RandomSpec(matrix, grouping, term.correlated)
         design = _random_design(spec, Z, codes)
-        # A term of networks only has no columns of its own.
-        if design.names or not term.networks:
-            check_term(design)
+        check_term(design)
         designs.append(design)
         specs.append(spec)
     return tuple(designs), tuple(specs)

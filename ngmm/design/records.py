@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Design", "NewDesign", "RandomDesign"]
+from ngmm.networks.inputs import Inputs
+
+__all__ = [
+    "Design",
+    "LatentDesign",
+    "NetworkDesign",
+    "NewDesign",
+    "NewLatent",
+    "RandomDesign",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +68,100 @@ class RandomDesign:
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkDesign:
+    """One network term as arrays.
+
+    Attributes
+    ----------
+    label
+        The term as tables call it: ``nn(x1, log(x2))``.
+    inputs
+        What the network reads, a row for each row of the design.
+    columns
+        Names of the columns of ``inputs.x``: ``"x1"``, ``"log(x2)"``, ``"f[a]"``.
+    variables
+        The inputs as written in the formula.
+    column_inputs
+        For each column of ``inputs.x``, the position in ``variables`` of its input.
+    code_inputs, array_inputs
+        The same for ``inputs.codes`` and ``inputs.arrays``.
+    levels
+        Number of levels of each factor in ``inputs.codes``.
+    shared
+        Positions of the columns of ``Design.X`` that the network is made orthogonal to:
+        the intercept, and those of terms all of whose variables are among its inputs.
+        Empty for a latent term.
+    options
+        The options in the call, ``{"hidden": (8, 8)}``.
+    centred
+        Whether the columns of ``Design.X`` span the constant although none of them is
+        the intercept, as the indicators of a factor do: then the network is centred as
+        well. `basis` includes the column of ones.
+    """
+
+    label: str
+    inputs: Inputs
+    columns: tuple[str, ...]
+    variables: tuple[str, ...]
+    column_inputs: tuple[int, ...]
+    code_inputs: tuple[int, ...] = ()
+    array_inputs: tuple[int, ...] = ()
+    levels: tuple[int, ...] = ()
+    shared: tuple[int, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+    centred: bool = False
+
+    def basis(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the columns that the network is made orthogonal to, shape (n, r).
+
+        Parameters
+        ----------
+        X
+            The fixed-effects matrix, of the training design or of new data.
+        """
+        columns = X[:, list(self.shared)]
+        if self.centred:
+            return np.column_stack([np.ones(len(X)), columns])
+        return columns
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDesign:
+    """One network with a latent input, ``(nn(x1, x2) | g)``, as arrays.
+
+    Attributes
+    ----------
+    group
+        Name of the grouping factor.
+    codes
+        Level of each row as an index into ``levels``, shape (n,).
+    levels
+        Labels of the levels in the order of the codes.
+    network
+        The inputs of the network, without the latent ones.
+    n_latent
+        Number of latent values of each level; they are appended to ``inputs.x`` as its
+        last columns (`ngmm.networks.with_latent`).
+    """
+
+    group: str
+    codes: NDArray[np.int32]
+    levels: pd.Index
+    network: NetworkDesign
+    n_latent: int = 1
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels of the grouping factor."""
+        return len(self.levels)
+
+    @property
+    def label(self) -> str:
+        """The term as a reader would write it: ``(nn(x1, x2) | g)``."""
+        return f"({self.network.label} | {self.group})"
+
+
+@dataclass(frozen=True, eq=False)
 class Design:
     """A formula and a data frame as arrays: all that a likelihood needs.
 
@@ -99,6 +202,10 @@ class Design:
     response_levels
         The labels of a binary response that count as 0 and as 1; None if the response
         is numeric or boolean.
+    networks
+        The networks of the fixed part in the order of the formula.
+    latent
+        The networks with a latent input in the order of the formula.
     """
 
     y: NDArray[np.float64]
@@ -117,11 +224,32 @@ class Design:
     n_dropped: int = 0
     aliased: tuple[str, ...] = ()
     response_levels: tuple[str, str] | None = None
+    networks: tuple[NetworkDesign, ...] = ()
+    latent: tuple[LatentDesign, ...] = ()
 
     @property
     def n_rows(self) -> int:
         """Number of rows used."""
         return self.y.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class NewLatent:
+    """A network with a latent input for new data.
+
+    Attributes
+    ----------
+    group
+        Name of the grouping factor.
+    codes
+        Level of each row among those of the training data, -1 where it is not one.
+    inputs
+        What the network reads, without the latent values.
+    """
+
+    group: str
+    codes: NDArray[np.int32]
+    inputs: Inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +273,10 @@ class NewDesign:
         -1 where the level is known.
     index
         Labels of the rows.
+    networks
+        What each network of the fixed part reads.
+    latent
+        The requested networks with a latent input.
     """
 
     X: NDArray[np.float64]
@@ -153,6 +285,8 @@ class NewDesign:
     unseen: Mapping[str, pd.Series]
     unseen_codes: Mapping[str, NDArray[np.intp]]
     index: pd.Index
+    networks: tuple[Inputs, ...] = ()
+    latent: tuple[NewLatent, ...] = ()
 
     @property
     def n_rows(self) -> int:

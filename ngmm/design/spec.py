@@ -15,11 +15,13 @@ from ngmm.design.columns import Column, ColumnSpec, read_new_columns
 from ngmm.design.expressions import evaluate
 from ngmm.design.frame import Frame, read_frame
 from ngmm.design.functions import ELEMENTWISE
+from ngmm.design.grouping import Grouping
 from ngmm.design.matrix import MatrixSpec, check_finite
 from ngmm.design.missing import refuse_missing
+from ngmm.design.network_terms import LatentSpec, NetworkSpec
 from ngmm.design.random_terms import RandomSpec
 from ngmm.design.rank import select_columns
-from ngmm.design.records import NewDesign
+from ngmm.design.records import NewDesign, NewLatent
 from ngmm.errors import DataError, NewDataError, OptionError, did_you_mean
 from ngmm.formula import ModelFormula, columns_of
 
@@ -42,6 +44,10 @@ class DesignSpec:
         How to build each random-effects term.
     columns
         What new data must have in each column that stands in a term or an offset.
+    networks
+        How to build each network of the fixed part.
+    latent
+        How to build each network with a latent input.
     offset_column
         The column named by the argument ``offset``, if any.
     offset_is_array
@@ -53,13 +59,16 @@ class DesignSpec:
     kept: NDArray[np.intp]
     random: tuple[RandomSpec, ...]
     columns: tuple[ColumnSpec, ...]
+    networks: tuple[NetworkSpec, ...] = ()
+    latent: tuple[LatentSpec, ...] = ()
     offset_column: str | None = None
     offset_is_array: bool = False
 
     @property
     def groups(self) -> tuple[str, ...]:
         """Names of the grouping factors, each once."""
-        return tuple(dict.fromkeys(spec.grouping.name for spec in self.random))
+        specs = (*self.random, *self.latent)
+        return tuple(dict.fromkeys(spec.grouping.name for spec in specs))
 
     def apply(
         self,
@@ -75,11 +84,11 @@ class DesignSpec:
         ----------
         newdata
             A frame or mapping with the columns that are needed: those of the fixed
-            part and of offsets, and those of the random-effects terms asked for. The
-            response and weights are not needed.
+            part and of offsets, those of its networks, and those of the random terms
+            asked for. The response and weights are not needed.
         random
-            Whether to build the random-effects terms, or the names of the grouping
-            factors whose terms to build.
+            Whether to build the random terms, networks with a latent input among them,
+            or the names of the grouping factors whose terms to build.
         levels
             Whether to look up the level of each row. Without it the columns of the
             grouping factors are not needed and every code is -1.
@@ -111,28 +120,37 @@ class DesignSpec:
         >>> new.X.tolist(), new.random[0].codes.tolist(), new.unseen["g"].to_dict()
         ([[1.0, 5.0]], [-1], {'c': 1})
         """
-        chosen = self._chosen(random)
+        names = self._chosen(random)
+        chosen = tuple(s for s in self.random if s.grouping.name in names)
+        latent = tuple(s for s in self.latent if s.grouping.name in names)
         if self.offset_is_array:
             raise NewDataError(
                 "the model was fitted with offset= given as an array, so its values "
                 "for new data are not known; fit it with offset= a column name"
             )
-        needed = self._needed(chosen)
-        groups = [n for spec in chosen if levels for n in spec.grouping.columns]
+        networks = (*self.networks, *(spec.network for spec in latent))
+        groupings = tuple(spec.grouping for spec in (*chosen, *latent))
+        needed = self._needed(chosen, networks)
+        groups = [n for grouping in groupings if levels for n in grouping.columns]
         extra = [] if self.offset_column is None else [self.offset_column]
         frame = read_frame(
-            newdata, [*needed, *extra, *groups], argument=argument, error=NewDataError
+            newdata,
+            [*needed, *extra, *groups],
+            arrays=[name for spec in networks for name in spec.array_names],
+            argument=argument,
+            error=NewDataError,
         )
-        refuse_missing(frame.columns, frame.index, argument, NewDataError)
+        values = {**frame.columns, **frame.arrays}
+        refuse_missing(values, frame.index, argument, NewDataError)
         specs = [spec for spec in self.columns if spec.name in needed]
         columns = read_new_columns(frame, specs, argument)
         X = self.fixed.build(columns, frame.n_rows)
         check_finite(X, self.fixed.names, frame.index, NewDataError)
-        codes = _new_codes(chosen, frame, levels)
+        codes = _new_codes(groupings, frame, levels)
         unseen = {
-            spec.grouping.name: spec.grouping.unseen(frame, codes[spec.grouping.name])
-            for spec in chosen
-            if levels and (codes[spec.grouping.name] < 0).any()
+            grouping.name: grouping.unseen(frame, codes[grouping.name])
+            for grouping in groupings
+            if levels and (codes[grouping.name] < 0).any()
         }
         return NewDesign(
             X=select_columns(X, self.kept),
@@ -143,11 +161,21 @@ class DesignSpec:
             unseen={name: counts for name, (counts, _) in unseen.items()},
             unseen_codes={name: at for name, (_, at) in unseen.items()},
             index=frame.index,
+            networks=tuple(spec.build(columns, frame) for spec in self.networks),
+            latent=tuple(
+                NewLatent(
+                    group=spec.grouping.name,
+                    codes=codes[spec.grouping.name],
+                    inputs=spec.network.build(columns, frame),
+                )
+                for spec in latent
+            ),
         )
 
-    def _chosen(self, random: bool | Collection[str]) -> tuple[RandomSpec, ...]:
+    def _chosen(self, random: bool | Collection[str]) -> tuple[str, ...]:
+        """Return the grouping factors whose terms to build."""
         if isinstance(random, bool):
-            return self.random if random else ()
+            return self.groups if random else ()
         names = [random] if isinstance(random, str) else list(random)
         for name in names:
             if name not in self.groups:
@@ -156,9 +184,11 @@ class DesignSpec:
                     f"{did_you_mean(name, self.groups) or ';'} "
                     f"Grouping factors: {', '.join(self.groups) or 'none'}"
                 )
-        return tuple(spec for spec in self.random if spec.grouping.name in names)
+        return tuple(names)
 
-    def _needed(self, chosen: tuple[RandomSpec, ...]) -> list[str]:
+    def _needed(
+        self, chosen: tuple[RandomSpec, ...], networks: tuple[NetworkSpec, ...]
+    ) -> list[str]:
         """Return the columns that the matrices and the formula's offsets use."""
         known = {spec.name for spec in self.columns}
         needed = [*self.fixed.variables]
@@ -166,6 +196,8 @@ class DesignSpec:
             needed += [name for name in columns_of(offset) if name in known]
         for spec in chosen:
             needed += spec.matrix.variables
+        for network in networks:
+            needed += network.variables
         return list(dict.fromkeys(needed))
 
     def _offset(
@@ -211,14 +243,14 @@ def offset_values(
 
 
 def _new_codes(
-    chosen: tuple[RandomSpec, ...], frame: Frame, levels: bool
+    groupings: tuple[Grouping, ...], frame: Frame, levels: bool
 ) -> dict[str, NDArray[np.int32]]:
     """Return the level of each row for each grouping factor, -1 where not known."""
     codes: dict[str, NDArray[np.int32]] = {}
-    for spec in chosen:
-        name = spec.grouping.name
+    for grouping in groupings:
+        name = grouping.name
         if not levels:
             codes[name] = np.full(frame.n_rows, -1, dtype=np.int32)
         elif name not in codes:
-            codes[name] = spec.grouping.codes(frame)
+            codes[name] = grouping.codes(frame)
     return codes

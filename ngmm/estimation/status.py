@@ -13,6 +13,7 @@ class Status(IntEnum):
     MAX_STEPS = 2
     STALLED = 3
     NOT_FINITE = 4
+    INTERRUPTED = 5
 
     @property
     def sentence(self) -> str:
@@ -26,4 +27,5 @@ _SENTENCES = {
     Status.MAX_STEPS: "the optimiser used all its steps before the gain became small",
     Status.STALLED: "no step, however short, improved the objective any further",
     Status.NOT_FINITE: "the objective is not finite at the starting values",
+    Status.INTERRUPTED: "the user interrupted it; the best point so far is kept",
 }

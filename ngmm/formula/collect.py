@@ -117,7 +117,10 @@ def _refuse_minus(summand: Summand) -> None:
 def _collect_call(call: Nodes, terms: Terms) -> None:
     """Add ``nn(...)`` or ``offset(...)`` to the terms."""
     if render(call[:1]) == "nn":
-        terms.networks.append(parse_network(call))
+        network = parse_network(call)
+        if network in terms.networks:
+            raise fault(f"{network} is given twice; keep one", *call)
+        terms.networks.append(network)
         return
     inside = arguments_of(call)
     parts = split_at(inside.items, ",")

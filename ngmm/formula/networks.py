@@ -1,4 +1,4 @@
-"""Reads network terms, ``nn(x1, x2, hidden=(32, 32), net=name)``."""
+"""Reads network terms, ``nn(x1, log(x2), hidden=(32, 32), net=name)``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ast
 import math
 from typing import cast
 
-from ngmm.formula.dialect import python_token
+from ngmm.formula.calls import check_call
+from ngmm.formula.dialect import columns_of, python_token
 from ngmm.formula.render import render, render_tokens
 from ngmm.formula.terms import NetworkTerm
 from ngmm.formula.tokens import (
@@ -16,10 +17,15 @@ from ngmm.formula.tokens import (
     arguments_of,
     column_of,
     fault,
+    is_call,
     is_column,
     leaves,
+    quote,
     split_at,
 )
+
+# Functions with several columns.
+_BASES = frozenset({"bs", "cc", "cr", "cs", "poly"})
 
 
 def parse_network(call: Nodes) -> NetworkTerm:
@@ -28,8 +34,8 @@ def parse_network(call: Nodes) -> NetworkTerm:
     Raises
     ------
     FormulaError
-        Without inputs, for an input that is not a column, for an option that is not a
-        literal, and for anything given twice.
+        Without inputs, for an input that is not a column or a function call of one
+        column, for an option that is not a literal, and for anything given twice.
     """
     arguments = arguments_of(call)
     inputs: list[str] = []
@@ -45,13 +51,13 @@ def parse_network(call: Nodes) -> NetworkTerm:
                 raise fault(f"option {name} is given twice; keep one", *part)
             options[name] = value
         else:
-            column = _parse_input(part)
+            text = _parse_input(part)
             if options:
-                msg = f"input {column} follows an option; write the inputs first"
+                msg = f"input {text} follows an option; write the inputs first"
                 raise fault(msg, *part)
-            if column in inputs:
-                raise fault(f"input {column} is given twice; keep one", *part)
-            inputs.append(column)
+            if text in inputs:
+                raise fault(f"input {text} is given twice; keep one", *part)
+            inputs.append(text)
     if not inputs:
         msg = "nn() without inputs; name the columns it reads: nn(x1, x2)"
         raise fault(msg, *call)
@@ -59,15 +65,53 @@ def parse_network(call: Nodes) -> NetworkTerm:
 
 
 def _parse_input(part: Nodes) -> str:
-    """Return the column that an argument names."""
-    node = part[0]
+    """Return an input as a formula spells it: a column, or a call such as log(x)."""
+    node, text = part[0], render(part)
     if len(part) == 1 and isinstance(node, Token) and is_column(node):
-        return column_of(node)
-    msg = (
-        f"nn() reads columns, not expressions such as {render(part)}; "
-        "make a column first and name it here"
+        return quote(column_of(node))
+    if not (is_call(part) and len(part) == 2):
+        raise fault(_not_an_input(part), *part)
+    check_call(part)
+    if isinstance(node, Token) and node.text in _BASES:
+        columns = columns_of(text)
+        msg = (
+            f"input {text} has several columns; give the network the column itself: "
+            f"nn({quote(columns[0]) if columns else 'x'})"
+        )
+        raise fault(msg, *part)
+    if not columns_of(text):
+        msg = f"input {text} is a constant; name the columns it reads: nn(x1, x2)"
+        raise fault(msg, *part)
+    if isinstance(node, Token) and node.text == "C":
+        _check_factor(part)
+    return text
+
+
+def _not_an_input(part: Nodes) -> str:
+    """Return the message for an argument that is neither column nor call."""
+    text = render(part)
+    node = part[0]
+    if len(part) == 1 and isinstance(node, Token) and node.kind is Kind.NUMBER:
+        return f"input {text} is a constant; name the columns it reads: nn(x1, x2)"
+    if len(part) == 1 and isinstance(node, Token) and node.kind is Kind.STRING:
+        inside = node.text[1:-1]
+        return f"input {text} is a string; write the column as {quote(inside)}"
+    columns = ", ".join(map(quote, columns_of(text))) or "x1, x2"
+    return (
+        f"nn() reads columns and function calls, not {text}; write the columns "
+        f"themselves, nn({columns}), or for arithmetic I(...)"
     )
-    raise fault(msg, *part)
+
+
+def _check_factor(part: Nodes) -> None:
+    """Refuse options of ``C(f)``, since a network has an input for each level."""
+    inside = split_at(arguments_of(part).items, ",")
+    if len(inside) != 1 or len(columns_of(render(inside[0]))) != 1:
+        msg = (
+            f"input {render(part)}: contrasts have no meaning inside nn(), where each "
+            f"level is an input of its own; write C({render(inside[0])})"
+        )
+        raise fault(msg, *part)
 
 
 def _parse_option(part: Nodes) -> tuple[str, object]:

@@ -10,12 +10,13 @@ from ngmm.formula.tokens import quote
 
 @dataclass(frozen=True)
 class NetworkTerm:
-    """A network ``nn(x1, x2, hidden=(8, 8), net=name)``.
+    """A network ``nn(x1, log(x2), hidden=(8, 8), net=name)``.
 
     Attributes
     ----------
     inputs
-        Names of the columns that the network reads.
+        What the network reads, as a formula spells it: columns and function calls, each
+        of which is one number or one factor level a row.
     options
         Pairs of option and literal value as written; ``net=name`` has the value
         ``"name"``.
@@ -30,7 +31,13 @@ class NetworkTerm:
             f"{key}={_bare(value) if key == 'net' else repr(value)}"
             for key, value in self.options
         )
-        return f"nn({', '.join([*map(quote, self.inputs), *options])})"
+        return f"nn({', '.join([*self.inputs, *options])})"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the columns used, each once, in the order of the inputs."""
+        names = (name for expr in self.inputs for name in columns_of(expr))
+        return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)
@@ -139,13 +146,13 @@ class ModelFormula:
         """Names of all columns used, each once, in the order of the canonical text."""
         names = [*columns_of(self.response.expr), *columns_of(self.fixed)]
         for network in self.networks:
-            names += network.inputs
+            names += network.variables
         for offset in self.offsets:
             names += columns_of(offset)
         for term in self.random:
             names += columns_of(term.expr)
             for network in term.networks:
-                names += network.inputs
+                names += network.variables
             names += term.group
         return tuple(dict.fromkeys(names))
 

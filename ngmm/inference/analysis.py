@@ -1,6 +1,6 @@
 """From the maximum of a likelihood to what can be said of it, whatever the family.
 
-The two analyses have the same members, in the units of the data and the order of the
+The analyses have the same members, in the units of the data and the order of the
 formula, so that nothing above them asks for the family:
 
 vcov, degrees_of_freedom
@@ -26,12 +26,13 @@ from typing import TypeAlias
 
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
+from ngmm.inference.neural import NeuralAnalysis
 from ngmm.model import Estimate, GaussianEstimate, GeneralizedEstimate, Model
 
-Analysis: TypeAlias = GaussianAnalysis | GeneralizedAnalysis
+Analysis: TypeAlias = GaussianAnalysis | GeneralizedAnalysis | NeuralAnalysis
 
 
-def analyse(model: Model, estimate: Estimate) -> Analysis:
+def analyse(model: Model, estimate: Estimate) -> GaussianAnalysis | GeneralizedAnalysis:
     """The analysis that suits the family.
 
     Raises

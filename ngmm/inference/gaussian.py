@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ngmm.design import Design
 from ngmm.errors import OptionError
 from ngmm.inference.components import (
     Components,
@@ -28,6 +29,7 @@ from ngmm.inference.verdict import (
     residual_messages,
 )
 from ngmm.model import GaussianEstimate, Model
+from ngmm.networks import Inputs
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -82,6 +84,16 @@ class GaussianAnalysis:
         """The residual variance: Var(y) = dispersion / weight."""
         return self.estimate.sigma**2
 
+    @property
+    def design(self) -> Design:
+        """The arrays the model was fitted to."""
+        return self.model.design
+
+    @property
+    def outputs(self) -> Matrix:
+        """Contribution of each network to the rows of the fit: there is none."""
+        return np.zeros((self.model.design.n_rows, 0))
+
     @cached_property
     def components(self) -> list[Components]:
         """Standard deviations and correlations of each term of the formula."""
@@ -91,23 +103,29 @@ class GaussianAnalysis:
     @cached_property
     def modes(self) -> tuple[Matrix, ...]:
         """Conditional modes of each term of the formula: (levels, k)."""
-        return self._posterior.term_modes()
+        return self.posterior.term_modes()
 
     def mode_variances(self) -> tuple[Matrix, ...]:
         """Conditional variances of the random effects of each term: (levels, k)."""
         return tuple(
-            self.estimate.sigma**2 * v for v in self._posterior.term_variances()
+            self.estimate.sigma**2 * v for v in self.posterior.term_variances()
         )
 
-    def predictor_variance(self, X: Matrix, terms: Sequence[TermRows | None]) -> Vector:
+    def predictor_variance(
+        self,
+        X: Matrix,
+        terms: Sequence[TermRows | None],
+        inputs: Sequence[Inputs] = (),
+    ) -> Vector:
         """Variance of x' beta + z' b about its estimate, for each row."""
+        del inputs
         x = X @ contrast_basis(self.model)
         sigma2 = self.estimate.sigma**2
         if all(term is None for term in terms):
             half = np.linalg.solve(self._precision, x.T)
             return sigma2 * np.einsum("np,pn->n", x, half)
         effects = row_effects(self.model.problem, terms, len(x))
-        return sigma2 * self._posterior.row_variance(x, effects)
+        return sigma2 * self.posterior.row_variance(x, effects)
 
     @property
     def integral_text(self) -> str:
@@ -146,7 +164,8 @@ class GaussianAnalysis:
         return self.estimate.profile.tail[:p, :p]
 
     @cached_property
-    def _posterior(self) -> Posterior:
+    def posterior(self) -> Posterior:
+        """The random effects given the data."""
         e = self.estimate
         return Posterior(self.model.problem, self.model.elimination(e), e.engine_theta)
 

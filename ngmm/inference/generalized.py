@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ngmm.design import Design
 from ngmm.errors import OptionError
 from ngmm.estimation.status import Status
 from ngmm.inference.components import (
@@ -36,6 +37,7 @@ from ngmm.inference.verdict import (
 )
 from ngmm.inference.working import Working, predictor, working, working_posterior
 from ngmm.model import GeneralizedEstimate, Model
+from ngmm.networks import Inputs
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -99,6 +101,16 @@ class GeneralizedAnalysis:
         """The dispersion parameter; 1 where the family has none."""
         return 1.0 if self.estimate.phi is None else self.estimate.phi
 
+    @property
+    def design(self) -> Design:
+        """The arrays the model was fitted to."""
+        return self.model.design
+
+    @property
+    def outputs(self) -> Matrix:
+        """Contribution of each network to the rows of the fit: there is none."""
+        return np.zeros((self.model.design.n_rows, 0))
+
     @cached_property
     def components(self) -> list[Components]:
         """Standard deviations and correlations of each term of the formula."""
@@ -114,11 +126,17 @@ class GeneralizedAnalysis:
         """Conditional variances of the random effects of each term: (levels, k)."""
         return self.posterior.term_variances()
 
-    def predictor_variance(self, X: Matrix, terms: Sequence[TermRows | None]) -> Vector:
+    def predictor_variance(
+        self,
+        X: Matrix,
+        terms: Sequence[TermRows | None],
+        inputs: Sequence[Inputs] = (),
+    ) -> Vector:
         """Variance of x' beta + z' b about its estimate, for each row.
 
         The modes move with beta as the conditional means of the working model do.
         """
+        del inputs
         if all(term is None for term in terms):
             return np.einsum("np,pq,nq->n", X, self.vcov, X)
         problem = self.posterior.problem

@@ -332,3 +332,24 @@ def boundary_notes(
             "with the same term written with ||"
         )
     return out
+
+
+def network_messages(edf: float, n_rows: int, finite: bool) -> list[Message]:
+    """What is wrong with networks."""
+    out: list[Message] = []
+    if not finite:
+        out.append(
+            Message(
+                "the output of a network is not finite for some rows",
+                "standardise its inputs, or bound the output of your own network",
+            )
+        )
+    if edf > 0.5 * n_rows:
+        out.append(
+            Message(
+                f"the networks use {edf:.0f} effective parameters for {n_rows} rows: "
+                "they follow the noise",
+                "nn(..., hidden=(3,)), fewer inputs, or more data",
+            )
+        )
+    return out

@@ -30,10 +30,13 @@ class Chunks:
     levels
         For each factor, (chunks, places) the level that stands in each place of a
         chunk, -1 where none does.
+    pick
+        (chunks, rows) which row of the data stands there; any, where none does.
     """
 
     rows: Rows
     levels: tuple[Ints, ...]
+    pick: Ints
 
     def collect(
         self, by_place: NDArray[np.float64], factor: int = 0
@@ -90,6 +93,7 @@ def in_chunks(rows: Rows, n_levels: int, n_nodes: int) -> Chunks:
             codes=(*(c for c, _ in inner), local.astype(np.int32)),
         ),
         (*(where for _, where in inner), level),
+        pick,
     )
 
 

@@ -76,7 +76,7 @@ def condense(
     """Cross-products of the standardised rows; `groups` in elimination order."""
     first, z = groups[0], data.columns[0]
     n, k = z.shape
-    g, whiten = _level_bases(z, first.codes, first.n_levels)
+    g, whiten = level_bases(z, first.codes, first.n_levels)
     basis = (
         np.einsum("nij,nj->ni", whiten[first.codes], z)
         if k > 1
@@ -114,7 +114,7 @@ def _sum_outer(a: Matrix, b: Matrix, codes: NDArray, n_levels: int) -> Matrix:
     return out
 
 
-def _level_bases(z: Matrix, codes: NDArray, n_levels: int) -> tuple[Matrix, Matrix]:
+def level_bases(z: Matrix, codes: NDArray, n_levels: int) -> tuple[Matrix, Matrix]:
     """G with Z_l' Z_l = G G', and the pseudo-inverse of G, for each level.
 
     Directions whose share of a level's variation is below rounding (1e-13 of the

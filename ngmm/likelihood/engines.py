@@ -37,6 +37,8 @@ Vector = NDArray[np.float64]
 # Rows of the largest level by nodes: 1.2 GB for an array of doubles, of which about ten
 # are alive at once.
 MAX_CELLS = 15_000_000
+# Columns that cost as much memory as another set of nodes.
+COLUMNS_PER_NODE = 8
 
 
 class Derivatives(NamedTuple):
@@ -102,6 +104,8 @@ class QuadratureEngine:
         The model.
     placing
         The nodes.
+    n_columns
+        Columns beside those of X that derivatives will be asked for.
 
     Raises
     ------
@@ -111,6 +115,7 @@ class QuadratureEngine:
 
     problem: GeneralizedProblem
     placing: Placing
+    n_columns: int = 0
 
     def __post_init__(self) -> None:
         """Refuse grids that would fill the memory."""
@@ -149,7 +154,9 @@ class QuadratureEngine:
     def chunks(self) -> Chunks:
         """Rows in chunks of whole levels."""
         n_levels = self.problem.arranged.groups[-1].n_levels
-        return in_chunks(self.problem.rows, n_levels, self.n_nodes)
+        # Scores are formed by row, node and column.
+        cells = self.n_nodes * (1 + self.n_columns // COLUMNS_PER_NODE)
+        return in_chunks(self.problem.rows, n_levels, cells)
 
     @property
     def layout(self) -> single.AnyLayout:
@@ -166,7 +173,8 @@ class QuadratureEngine:
         )
 
     @property
-    def _zero(self) -> Any:
+    def zero(self) -> Any:
+        """Modes to start from."""
         zeros = [
             np.zeros((*level.shape, k))
             for level, k in zip(self.chunks.levels, self.sizes, strict=True)
@@ -176,13 +184,13 @@ class QuadratureEngine:
     def value(self, x: Vector) -> float:
         """Log-likelihood alone."""
         with precise():
-            found = single.value(x, self.chunks.rows, self._zero, layout=self.layout)
+            found = single.value(x, self.chunks.rows, self.zero, layout=self.layout)
         return float(found)
 
     def sums(self, x: Vector) -> single.Sums:
         """Everything one evaluation gives."""
         with precise():
-            found = single.evaluate(x, self.chunks.rows, self._zero, layout=self.layout)
+            found = single.evaluate(x, self.chunks.rows, self.zero, layout=self.layout)
         return to_numpy(found)
 
     def derivatives(self, x: Vector) -> Derivatives:
@@ -192,7 +200,7 @@ class QuadratureEngine:
 
     def maximise(self, x: Vector, max_steps: int) -> NewtonResult:
         """Trust-region Newton from x."""
-        rows, zero = self.chunks.rows, self._zero
+        rows, zero = self.chunks.rows, self.zero
         with precise():
             found = single.maximise(
                 x, rows, zero, np.int64(max_steps), layout=self.layout
@@ -216,7 +224,7 @@ class QuadratureEngine:
     def by_level(self, x: Vector) -> Assessment:
         """Log-likelihood and estimated error of every outermost level."""
         with precise():
-            found = single.assess(x, self.chunks.rows, self._zero, layout=self.layout)
+            found = single.assess(x, self.chunks.rows, self.zero, layout=self.layout)
         last = len(self.sizes) - 1
         return Assessment(*(self.chunks.collect(a, last) for a in to_numpy(found)))
 
@@ -234,7 +242,7 @@ class QuadratureEngine:
 
     def objective(self) -> tuple[Callable[..., Array], tuple[Any, ...], Hashable]:
         """Minus the log-likelihood as a function to differentiate, with its data."""
-        return single.negative, (self.chunks.rows, self._zero), self.layout
+        return single.negative, (self.chunks.rows, self.zero), self.layout
 
     def integral(self, error: float | None) -> Integral:
         """The rule in words."""

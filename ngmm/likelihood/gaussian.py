@@ -115,12 +115,12 @@ def _tail_curvature(t: _Tail, slopes: Array, n_rows: Array, layout: Layout) -> A
     return out
 
 
-def _per_slot(x: Array, start: int, stop: int, k: int) -> Array:
+def per_slot(x: Array, start: int, stop: int, k: int) -> Array:
     """Rows of one dense factor of (c, m, w) as (levels, k, w)."""
     return x[:, start:stop].reshape(-1, k, x.shape[-1])
 
 
-def _block_diagonal_sum(x: Array, start: int, stop: int, k: int) -> Array:
+def block_diagonal_sum(x: Array, start: int, stop: int, k: int) -> Array:
     """Sum of the k x k diagonal blocks of (c, m, m) within one dense factor."""
     n = (stop - start) // k
     block = x[:, start:stop, start:stop].reshape(x.shape[0], n, k, n, k)
@@ -142,10 +142,10 @@ def profile(theta: Array, system: System, layout: Layout) -> Profile:
     low_rank = low_rank_curvature(e, t.root, d_sigma, layout)
 
     ws = [e.w_first] + [
-        _per_slot(e.w_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
+        per_slot(e.w_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
     ]
     qs = [(e.h - e.reach).sum(0) if layout.dense else e.h.sum(0)] + [
-        _block_diagonal_sum(q_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
+        block_diagonal_sum(q_dense, d.start, d.stop, d.pattern.k) for d in layout.dense
     ]
     gradient, own, slopes = [], [], []
     for w, q, d1, pattern in zip(ws, qs, d_sigma, layout.patterns, strict=True):

@@ -71,12 +71,12 @@ class Marginal:
     def maximise(self, start: ArrayLike | None, max_steps: int) -> GeneralizedEstimate:
         """The maximum by trust-region Newton."""
         return self._estimate(
-            maximise_with(self.problem, self.rule, self._start(start), max_steps)
+            maximise_with(self.problem, self.rule, self.start(start), max_steps)
         )
 
     def objective(self, start: ArrayLike | None) -> Objective:
         """Minus the log-likelihood, with the nodes that the start calls for."""
-        x = self._start(start)
+        x = self.start(start)
         fun, args, layout = accurate_engine(self.problem, self.rule, x).objective()
         return Objective(fun, x, args, layout)
 
@@ -101,7 +101,7 @@ class Marginal:
         error = reference_error(engine, x, found.value)
         return self._estimate(Found(engine, result, error, n_steps))
 
-    def _start(self, start: ArrayLike | None) -> Vector:
+    def start(self, start: ArrayLike | None) -> Vector:
         """The engine's psi to start from; `start` is theta in the user's units."""
         x = starting_psi(self.problem)
         if start is None:

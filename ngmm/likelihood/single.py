@@ -126,13 +126,19 @@ def negative(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Array:
     return _negative(x, rows, u, layout)
 
 
-def _value(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Array:
+def loglik(x: Array, rows: Rows, u: Values, layout: AnyLayout) -> Array:
+    """Log-likelihood alone, summed over chunks."""
+
     def one(chunk: tuple[Rows, Values]) -> Array:
         if isinstance(layout, NestedLayout):
             return nested_values(x, *chunk, layout).sum()
         return single_values(x, *chunk, layout).sum()
 
     return lax.map(one, (rows, u)).sum()
+
+
+def _value(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Array:
+    return loglik(x, rows, u, layout)
 
 
 def _assess(x: Array, rows: Rows, u: Values, *, layout: AnyLayout) -> Assessment:

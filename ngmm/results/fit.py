@@ -17,9 +17,12 @@ from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
 from ngmm.inference.analysis import Analysis, analyse
+from ngmm.inference.neural import NeuralAnalysis
 from ngmm.inference.quantiles import check_level
 from ngmm.inference.verdict import Verdict
 from ngmm.model import Estimate, Model
+from ngmm.neural.fitting import NeuralFit, given_networks
+from ngmm.neural.record import FittedNetworks
 from ngmm.results.call import Call
 from ngmm.results.coefficients import coefficient_frame
 from ngmm.results.document import Document
@@ -61,6 +64,8 @@ class MixedModelFit:
         ``"satterthwaite"`` or ``"none"``.
     seed
         Seed of `simulate` and of sampled predictions when none is given.
+    networks
+        The fitted networks, None if the formula has none.
 
     Examples
     --------
@@ -79,6 +84,7 @@ class MixedModelFit:
     estimator: Any
     df_method: str = "satterthwaite"
     seed: int = 0
+    networks: FittedNetworks | None = None
 
     # Numbers ---------------------------------------------------------------------
 
@@ -161,9 +167,14 @@ class MixedModelFit:
         return -2.0 * self.loglik
 
     @property
-    def df_model(self) -> int:
-        """Number of parameters: of the fixed effects, the variances, the response."""
-        return self.model.df
+    def df_model(self) -> float:
+        """Number of parameters: of the fixed effects, the variances, the response.
+
+        Networks add their effective number of weights.
+        """
+        if self.networks is None:
+            return self.model.df
+        return self.model.df + float(self.networks.edf.sum())
 
     @property
     def aic(self) -> float:
@@ -518,7 +529,12 @@ class MixedModelFit:
             family can take.
         """
         model = with_response(self.model, y)
-        return replace(self, model=model, estimate=self.estimator(model))
+        found = self.estimator(model)
+        if isinstance(found, NeuralFit):
+            return replace(
+                self, model=model, estimate=found.estimate, networks=found.networks
+            )
+        return replace(self, model=model, estimate=found)
 
     def update(self, change: str = ". ~ .", **arguments: Any) -> MixedModelFit:
         """Fit a changed formula, or with other arguments, to the same data.
@@ -599,7 +615,10 @@ class MixedModelFit:
 
     @cached_property
     def _analysis(self) -> Analysis:
-        return analyse(self.model, self.estimate)
+        if self.networks is None:
+            return analyse(self.model, self.estimate)
+        given = given_networks(self.model, self.networks)
+        return NeuralAnalysis(analyse(given, self.estimate), self.model, self.networks)
 
     @property
     def _vcov(self) -> np.ndarray:

@@ -38,7 +38,7 @@ def linear_predictor(
     analysis: Analysis, rows: Rows, ask: Request, effects: Effects
 ) -> Vector:
     """Fixed part, offset, and the effects asked for."""
-    eta = rows.X @ analysis.estimate.beta + rows.offset
+    eta = rows.X @ analysis.estimate.beta + rows.offset + rows.networks.sum(1)
     for i, (term, b) in enumerate(zip(rows.random, effects.modes, strict=True)):
         if term is not None and term.group in ask.groups:
             eta += _term_effect(term, b) + effects.sampled.get(i, 0.0)
@@ -53,6 +53,8 @@ def term_frame(
     names = analysis.model.design.column_terms
     for name, column, beta in zip(names, rows.X.T, analysis.estimate.beta, strict=True):
         out[name] = out.get(name, 0.0) + column * beta
+    for network, f in zip(analysis.design.networks, rows.networks.T, strict=True):
+        out[network.label] = f
     for i, (term, b) in enumerate(zip(rows.random, effects.modes, strict=True)):
         if term is not None and term.group in ask.groups:
             out[term.label] = _term_effect(term, b) + effects.sampled.get(i, 0.0)
@@ -148,5 +150,5 @@ def variance(
             unseen += np.where(term.codes < 0, between, 0.0)
     if estimation:
         used = [t if t and t.group in ask.groups else None for t in rows.random]
-        known = analysis.predictor_variance(rows.X, used)
+        known = analysis.predictor_variance(rows.X, used, rows.inputs)
     return Variance(known, unseen, integrated)

@@ -35,11 +35,10 @@ def predict(
     analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request, seed: int
 ) -> pd.Series | pd.DataFrame:
     """What `MixedModelFit.predict` gives."""
-    design = analysis.model.design
     if newdata is None:
-        rows = training_rows(design)
+        rows = training_rows(analysis)
     else:
-        rows = new_rows(design, spec, newdata, ask)
+        rows = new_rows(analysis, spec, newdata, ask)
     if ask.interval == "prediction":
         check_predictive(analysis.model.family, rows, ask)
     effects = effects_of(analysis, rows, ask, seed)

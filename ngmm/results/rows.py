@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.design import Design, DesignSpec, NewDesign, RandomDesign
+from ngmm.design import DesignSpec, NewDesign, RandomDesign
 from ngmm.errors import NewDataError
+from ngmm.inference.analysis import Analysis
+from ngmm.inference.neural import NeuralAnalysis
+from ngmm.networks import Inputs
 
 if TYPE_CHECKING:
     from ngmm.results.request import Request
@@ -33,6 +36,10 @@ class Rows:
     unseen_codes
         For grouping factors with levels that were not in the data, the position of
         each row's label among them, -1 where the level is known.
+    networks
+        (n, terms) contribution of each network term.
+    inputs
+        What each network reads.
     """
 
     X: NDArray[np.float64]
@@ -42,10 +49,13 @@ class Rows:
     random: tuple[RandomDesign | None, ...]
     index: pd.Index
     unseen_codes: Mapping[str, NDArray[np.intp]]
+    networks: NDArray[np.float64]
+    inputs: tuple[Inputs, ...] = ()
 
 
-def training_rows(design: Design) -> Rows:
+def training_rows(analysis: Analysis) -> Rows:
     """The rows the model was fitted to."""
+    design = analysis.design
     return Rows(
         X=design.X,
         offset=design.offset,
@@ -54,10 +64,12 @@ def training_rows(design: Design) -> Rows:
         random=design.random,
         index=design.index,
         unseen_codes={},
+        networks=analysis.outputs,
+        inputs=tuple(n.inputs for n in design.networks),
     )
 
 
-def new_rows(design: Design, spec: DesignSpec, newdata: Any, ask: Request) -> Rows:
+def new_rows(analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request) -> Rows:
     """Rows of new data; unseen levels raise unless the request says what to do."""
     wanted = True if ask.integrate else sorted(ask.groups)
     new: NewDesign = spec.apply(
@@ -65,7 +77,7 @@ def new_rows(design: Design, spec: DesignSpec, newdata: Any, ask: Request) -> Ro
     )
     if new.unseen and ask.new_levels == "error":
         raise NewDataError(_unseen_text(new.unseen))
-    terms = iter(new.random)
+    design, terms = analysis.design, iter(new.random)
     built = {t.group for t in new.random}
     return Rows(
         X=new.X,
@@ -75,7 +87,18 @@ def new_rows(design: Design, spec: DesignSpec, newdata: Any, ask: Request) -> Ro
         random=tuple(next(terms) if t.group in built else None for t in design.random),
         index=new.index,
         unseen_codes=new.unseen_codes,
+        networks=network_outputs(analysis, new.networks, new.X),
+        inputs=new.networks,
     )
+
+
+def network_outputs(
+    analysis: Analysis, inputs: tuple[Inputs, ...], X: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Contribution of each network term to new rows, (n, terms)."""
+    if not isinstance(analysis, NeuralAnalysis):
+        return np.zeros((len(X), 0))
+    return analysis.networks.outputs(inputs, X)
 
 
 def _unseen_text(unseen: Mapping[str, pd.Series]) -> str:

@@ -47,7 +47,12 @@ SIGNS = st.sampled_from([" + ", "+", " - ", "-", "\n+ "])
 GROUPS = st.sampled_from(["g", "g:h", "g/h", "`g h`", "a/b/c", "a:b/c", "x.1", "(g/h)"])
 RESPONSES = st.sampled_from(["y", "log(y)", "k/n", "cbind(k, n-k)", "`my y`", "y.1"])
 NETWORKS = st.sampled_from(
-    ["nn(x)", "nn(x, `a b`, hidden=(8, 8))", "nn(z, net=cnn, act='tanh', k=[1, 2.5])"]
+    [
+        "nn(x)",
+        "nn(log(x), C(`a b`), I(z^2))",
+        "nn(x, `a b`, hidden=(8, 8))",
+        "nn(z, net=cnn, act='tanh', k=[1, 2.5])",
+    ]
 )
 
 

@@ -47,6 +47,7 @@ from ngmm.formula import parse, update
         ("y ~ x", ". ~ . + offset(w)", "y ~ 1 + x + offset(w)"),
         ("y ~ x + nn(a, k=1)", ". ~ . - nn(a, k=1)", "y ~ 1 + x"),
         ("y ~ x", ". ~ . - x + nn(x)", "y ~ 1 + nn(x)"),
+        ("y ~ nn(log(x)) + nn(x)", ". ~ . - nn( log(x) )", "y ~ 1 + nn(x)"),
         # The response.
         ("y ~ x", "log(.) ~ .", "log(y) ~ 1 + x"),
         ("k/n ~ x", "log(.) ~ .", "log(k/n) ~ 1 + x"),

@@ -1,0 +1,99 @@
+"""The evidence estimator's options: how many searches, how wide, how they are joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+
+from ngmm.errors import OptionError
+
+# Widths of the hidden layer that are tried when none is given.
+WIDTHS = (3, 4, 6, 8, 12)
+# Wider ones where there are many rows to learn from: (rows, widths).
+WIDER = ((5_000, (4, 8, 12, 16)), (30_000, (8, 16, 24)))
+# Searches that "auto" makes at most, of all widths together, and at least.
+MOST_RUNS, LEAST_RUNS = 30, 3
+# Multiply-adds that "auto" spends on all searches: about a minute on one core.
+BUDGET = 6e11
+# Steps of a search at most, and before the less promising half of them ends.
+STEPS, LOOK = 80, 25
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Networks by penalised Gauss-Newton, their penalties by maximum evidence.
+
+    Parameters
+    ----------
+    restarts
+        Searches from different initial weights for each width; ``"auto"`` for as many
+        as take about a minute, six at most.
+    widths
+        Widths of the hidden layer to try where the formula gives none.
+    max_steps
+        Steps of a search before it ends.
+    average
+        Whether fits of similar evidence are averaged, by weights proportional to the
+        fourth root of their evidence; otherwise the best one is taken.
+
+    Raises
+    ------
+    OptionError
+        If an option is not what it should be.
+
+    Notes
+    -----
+    The evidence is computed by Laplace's approximation, whose error of a few units of
+    the logarithm would decide between fits if they were weighted by the evidence
+    itself; hence the root. Fits of Friedman's function with 50 groups of 20 rows have a
+    mean squared error of 0.030 averaged, and of 0.033 if the best is taken.
+
+    Examples
+    --------
+    >>> Evidence(restarts=3, widths=(4, 8))
+    Evidence(restarts=3, widths=(4, 8), max_steps=80, average=True)
+    """
+
+    restarts: int | str = "auto"
+    widths: tuple[int, ...] | None = None
+    max_steps: int = STEPS
+    average: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.restarts != "auto":
+            _check_positive(
+                "restarts", self.restarts, 'a positive whole number or "auto"'
+            )
+        _check_positive("max_steps", self.max_steps, "a positive whole number")
+        if not isinstance(self.average, bool):
+            raise OptionError(f"average must be True or False, got {self.average!r}")
+        if self.widths is None:
+            return
+        if not isinstance(self.widths, tuple) or not self.widths:
+            raise OptionError(
+                "widths must be a tuple of positive whole numbers such as (4, 8), got "
+                f"{self.widths!r}"
+            )
+        for width in self.widths:
+            _check_positive("widths", width, "positive whole numbers")
+
+    def widths_for(self, n_rows: int) -> tuple[int, ...]:
+        """Widths to try with data of this size."""
+        if self.widths is not None:
+            return self.widths
+        wider = [w for least, w in WIDER if n_rows >= least]
+        return wider[-1] if wider else WIDTHS
+
+    def runs_for(self, n_widths: int, cost: float) -> int:
+        """Number of searches, if a step costs so many multiply-adds."""
+        if isinstance(self.restarts, Integral):
+            return int(self.restarts) * n_widths
+        affordable = int(BUDGET / (cost * self.max_steps))
+        return min(max(affordable, LEAST_RUNS), MOST_RUNS)
+
+
+def _check_positive(name: str, value: object, what: str) -> None:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < 1:  # type: ignore[operator]
+        raise OptionError(f"{name} must be {what}, got {value!r}")

@@ -1,0 +1,347 @@
+"""Fits a model with a latent vector per level: from a design to an estimate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from ngmm.design import Design
+from ngmm.errors import NotSupportedError
+from ngmm.estimation.status import Status
+from ngmm.families import Family
+from ngmm.likelihood.latent.data import LatentRows
+from ngmm.likelihood.latent.engine import (
+    LatentEngine,
+    LatentProblem,
+    finer_engine,
+    first_engine,
+    prepare_latent,
+)
+from ngmm.likelihood.latent.estimate import LatentEstimate
+from ngmm.likelihood.latent.penalised import Penalised, by_evidence, maximum
+from ngmm.likelihood.latent.start import (
+    joined,
+    loading_places,
+    starting_loadings,
+    without_effects,
+)
+from ngmm.likelihood.latent.sums import weight_shape
+from ngmm.likelihood.rules import Auto, Rule
+from ngmm.linalg import precise
+from ngmm.networks import Network
+from ngmm.networks.latent import Centred, LatentMLP, LatentNetwork
+
+Vector = NDArray[np.float64]
+
+RESTARTS = 2
+MAX_STEPS = 300
+# Evaluations of every restart before the best goes on alone.
+PROBE = 40
+
+
+def fit_latent(
+    design: Design,
+    networks: tuple[Network | LatentMLP | Centred, ...],
+    family: Family,
+    rule: Rule | None = None,
+    *,
+    seed: int = 0,
+    restarts: int = RESTARTS,
+    max_steps: int = MAX_STEPS,
+) -> LatentEstimate:
+    """Fit the model of a design with one term ``(nn(x1, x2) | g)``.
+
+    Parameters
+    ----------
+    design
+        From `build_design`; its only random effect is ``design.latent[0]``.
+    networks
+        The network of that term, as `ngmm.networks.latent.latent_network` gives it; one
+        of the plain protocol is centred, h(x, v) = g(x, v) - g(x, 0).
+    family
+        Response distribution.
+    rule
+        How latent vectors are integrated out; None for "auto".
+    seed, restarts, max_steps
+        As in `fit_rows`.
+
+    Raises
+    ------
+    NotSupportedError
+        For several latent terms, or further random effects or networks beside it.
+    """
+    _check(design)
+    term = design.latent[0]
+    given = networks[0]
+    ready = isinstance(given, LatentMLP | Centred)
+    network = given if ready else Centred(given, term.n_latent)
+    return fit_rows(
+        rows_of(design),
+        family,
+        network,
+        rule=rule,
+        seed=seed,
+        restarts=restarts,
+        max_steps=max_steps,
+    )
+
+
+def rows_of(design: Design) -> LatentRows:
+    """The rows of a design with one latent term."""
+    term = design.latent[0]
+    return LatentRows(
+        y=design.y,
+        offset=design.offset,
+        weights=design.weights,
+        trials=np.ones(design.n_rows) if design.trials is None else design.trials,
+        X=design.X,
+        inputs=jax.tree.map(np.asarray, term.network.inputs),
+        codes=np.asarray(term.codes, dtype=np.int32),
+        n_levels=len(term.levels),
+    )
+
+
+def _check(design: Design) -> None:
+    """Refuse what the integration over one latent vector per level cannot do."""
+    term = design.latent[0].label
+    if len(design.latent) > 1:
+        labels = " and ".join(term.label for term in design.latent)
+        raise NotSupportedError(
+            f"{labels}: a model has one neural random effect in this version; give one "
+            "network more latent dimensions, (nn(x1, x2, latent=2) | g)"
+        )
+    if design.random:
+        raise NotSupportedError(
+            f"{design.random[0].label} beside {term}: a neural random effect stands "
+            "alone in this version. One with linear loadings includes a random "
+            "intercept; for independent ones use latent=2"
+        )
+    if design.networks:
+        raise NotSupportedError(
+            f"{design.networks[0].label} beside {term}: networks in "
+            "the fixed part and in a random effect cannot be combined in this version"
+        )
+
+
+def fit_rows(
+    rows: LatentRows,
+    family: Family,
+    network: LatentNetwork,
+    *,
+    rule: Rule | None = None,
+    seed: int = 0,
+    restarts: int = RESTARTS,
+    max_steps: int = MAX_STEPS,
+) -> LatentEstimate:
+    """Maximise the likelihood of rows, penalised if the network is not bilinear.
+
+    Parameters
+    ----------
+    rows
+        The data.
+    family, network
+        Response distribution, and h.
+    rule
+        How latent vectors are integrated out; None for "auto".
+    seed
+        Of the networks' starting weights.
+    restarts
+        Starting weights to try where the likelihood may have several maxima.
+    max_steps
+        Evaluations with derivatives before giving up, for each start.
+    """
+    rule = Auto() if rule is None else rule
+    with precise():
+        weights = network.init(jax.random.key(seed), rows.inputs)
+        problem = prepare_latent(rows, family, network, weight_shape(weights))
+    if network.is_bilinear:
+        found = _maximum(problem, rule, _bilinear_start(problem, rule), max_steps)
+        return _estimate(*found, ())
+    found, spread = _best(problem, rule, seed, restarts, max_steps)
+    return _estimate(*found, spread)
+
+
+def _bilinear_start(problem: LatentProblem, rule: Rule) -> Vector:
+    gamma, xi = without_effects(problem)
+    x = joined(problem, gamma, np.zeros(problem.shape.size), xi)
+    return starting_loadings(first_engine(problem, rule), x)
+
+
+def _maximum(
+    problem: LatentProblem, rule: Rule, x: Vector, max_steps: int
+) -> tuple[LatentEngine, Penalised]:
+    """Maximum likelihood; nodes are added until the integral is accurate there."""
+    engine, steps = first_engine(problem, rule), 0
+    while True:
+        found = maximum(engine, x, max_steps - steps)
+        steps += found.n_steps
+        x = np.asarray(found.found.x)
+        finer = finer_engine(engine, rule, x)
+        if finer is None or steps >= max_steps:
+            return engine, replace(found, n_steps=steps)
+        engine = finer
+
+
+def _best(
+    problem: LatentProblem, rule: Rule, seed: int, restarts: int, max_steps: int
+) -> tuple[tuple[LatentEngine, Penalised], tuple[float, ...]]:
+    """The run of most evidence, and the evidence of all.
+
+    The bilinear model is one of the candidates: hidden layers that are not worth their
+    weights are zero.
+    """
+    groups, least = _groups(problem), _least(problem)
+    base = _base(problem, rule, max_steps)
+    starts = [_hidden_start(problem, base, seed + i) for i in range(restarts)]
+    engine = first_engine(problem, rule)
+    runs = [by_evidence(engine, x, groups, least, PROBE) for x in starts]
+    if isinstance(problem.network, LatentMLP):
+        zero = np.where(groups < 0, starts[0], 0.0)
+        runs.append(by_evidence(engine, zero, groups, least, PROBE))
+    runs.sort(key=_evidence, reverse=True)
+    spread = tuple(_evidence(run) for run in runs)
+    best = runs[0]
+    while True:
+        x, done = np.asarray(best.found.x), int(best.found.status) == Status.CONVERGED
+        finer = finer_engine(engine, rule, x)
+        if (done and finer is None) or best.n_steps >= max_steps:
+            return (engine, best), spread
+        engine = engine if finer is None else finer
+        left = max_steps - best.n_steps
+        more = by_evidence(engine, x, groups, least, min(left, PROBE), best.penalty)
+        best = replace(more, n_steps=best.n_steps + more.n_steps)
+
+
+def _evidence(run: Penalised) -> float:
+    """Log-evidence, of a failed run that of no other."""
+    found = np.nan if run.evidence is None else run.evidence
+    return float(found) if np.isfinite(found) else -np.inf
+
+
+def _groups(problem: LatentProblem) -> NDArray[np.int64]:
+    """Ridge group of each element of psi."""
+    with precise():
+        weights = problem.shape.weights(jnp.zeros(problem.shape.size))
+        groups = problem.network.penalty_groups(weights)
+    return _in_psi(problem, groups, -1).astype(np.int64)
+
+
+def _least(problem: LatentProblem) -> Vector:
+    """Smallest penalty of each element of psi."""
+    with precise():
+        weights = problem.shape.weights(jnp.zeros(problem.shape.size))
+        least = problem.network.least_penalties(weights)
+    return _in_psi(problem, least, 0.0)
+
+
+def _in_psi(problem: LatentProblem, tree: Any, fill: float) -> Vector:
+    """Values of weights at their places in psi."""
+    leaves = [np.asarray(g).reshape(-1) for g in jax.tree.leaves(tree)]
+    tail = [fill] * problem.has_scale
+    return np.concatenate([np.full(problem.n_beta, fill), *leaves, tail])
+
+
+def _base(problem: LatentProblem, rule: Rule, max_steps: int) -> Vector:
+    """(gamma, loadings, xi) of the bilinear model, or of that without effects."""
+    network = problem.network
+    if not isinstance(network, LatentMLP):
+        gamma, xi = without_effects(problem)
+        return np.concatenate([gamma, [xi] * problem.has_scale])
+    simple = replace(network, hidden=(), embeddings=())
+    with precise():
+        weights = simple.init(jax.random.key(0), problem.rows.inputs)
+    smaller = replace(problem, network=simple, shape=weight_shape(weights))
+    _, found = _maximum(smaller, rule, _bilinear_start(smaller, rule), max_steps)
+    return np.asarray(found.found.x)
+
+
+def _hidden_start(problem: LatentProblem, base: Vector, seed: int) -> Vector:
+    """The simple model's parameters with random hidden layers."""
+    p, scale = problem.n_beta, int(problem.has_scale)
+    with precise():
+        weights = problem.network.init(jax.random.key(seed), problem.rows.inputs)
+    xi = float(base[-1]) if scale else 0.0
+    x = joined(problem, base[:p], weights, xi)
+    if isinstance(problem.network, LatentMLP):
+        order = np.sort(loading_places(problem).reshape(-1))
+        x[order] = base[p : len(base) - scale]
+    return x
+
+
+def _estimate(
+    engine: LatentEngine, found: Penalised, spread: tuple[float, ...]
+) -> LatentEstimate:
+    """The record, with the signs and the axes of v as they are reported."""
+    problem = engine.problem
+    x = np.asarray(found.found.x)
+    turned = _turned(problem, x)
+    posterior = engine.posterior(turned)
+    at = engine.evaluate(turned)
+    error = float(posterior.difference.sum() + posterior.beyond.sum())
+    p, m = problem.n_beta, problem.shape.size
+    with precise():
+        tree = problem.shape.weights(jnp.asarray(turned[p : p + m]))
+        weights = jax.tree.map(np.asarray, tree)
+    family, jacobian = problem.family, problem.jacobian
+    phi = float(np.exp(turned[-1])) if problem.has_scale else None
+    beta = np.asarray(
+        np.linalg.solve(problem.triangle, turned[:p]) if p else turned[:p],
+        dtype=np.float64,
+    )
+    status = Status(int(found.found.status))
+    d = problem.network.n_latent
+    free = (
+        int((_groups(problem)[p : p + m] < 0).sum())
+        if found.evidence is not None
+        else m
+    )
+    rotations = d * (d - 1) // 2 if problem.network.is_bilinear else 0
+    return LatentEstimate(
+        beta=beta,
+        weights=weights,
+        sigma=float(np.sqrt(phi)) if family.has_residual and phi else 1.0,
+        phi=None if family.has_residual else phi,
+        loglik=at.value,
+        means=posterior.mean,
+        covs=posterior.cov,
+        status=status,
+        gain=0.5 * float(found.found.gain),
+        n_steps=found.n_steps,
+        integral=engine.integral(error),
+        information=jacobian.T @ -at.hessian @ jacobian,
+        penalty=found.penalty[p : p + m],
+        edf=free + found.edf - rotations,
+        evidence=found.evidence,
+        spread=spread,
+        engine=engine,
+        x=turned,
+    )
+
+
+def _turned(problem: LatentProblem, x: Vector) -> Vector:
+    """Psi with the axes of v along which h varies most, rising with v on average."""
+    network = problem.network
+    if not isinstance(network, LatentMLP):
+        return x
+    p, m, d = problem.n_beta, problem.shape.size, network.n_latent
+    often = np.bincount(problem.cells.of_row).astype(np.float64)
+    with precise():
+        first = problem.cells.first
+        inputs = jax.tree.map(lambda a: np.asarray(a)[first], problem.rows.inputs)
+        weights = problem.shape.weights(jnp.asarray(x[p : p + m]))
+        # Chords of h from -1 to 1 along each axis: the loadings, if h is bilinear.
+        ends = np.concatenate([np.eye(d), -np.eye(d)])[None]
+        h = np.asarray(network.at_nodes(weights, inputs, jnp.asarray(ends)))
+        slope = 0.5 * (h[:, :d] - h[:, d:])
+        rotation = np.eye(d)
+        if network.is_bilinear and d > 1:
+            _, _, axes = np.linalg.svd(np.sqrt(often)[:, None] * slope)
+            rotation = axes.T
+        signs = np.where(often @ slope @ rotation < 0, -1.0, 1.0)
+        turned = network.rotated(weights, rotation * signs)
+    xi = float(x[-1]) if problem.has_scale else 0.0
+    return joined(problem, x[:p], turned, xi)

@@ -1,0 +1,187 @@
+"""What a fitted neural random effect says: loadings, curves, predictions, new data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from ngmm.compilation import Compiled
+from ngmm.errors import OptionError
+from ngmm.likelihood.latent import sums
+from ngmm.likelihood.latent.estimate import LatentEstimate
+from ngmm.likelihood.latent.placement import fixed_nodes
+from ngmm.likelihood.maximise import to_numpy
+from ngmm.likelihood.nodes import hermite, truncated
+from ngmm.linalg import precise
+from ngmm.networks.latent import LatentMLP
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+# Rows times nodes times latent dimensions formed at a time.
+CELLS = 2_000_000
+# Nodes of the prior for levels that were not in the data.
+PRIOR = {1: truncated(61, 6.5), 2: hermite(15), 3: hermite(9)}
+
+
+@dataclass(frozen=True, eq=False)
+class LevelNodes:
+    """The distribution of v in each level, given the data, on nodes.
+
+    Attributes
+    ----------
+    v
+        (levels or 1, K, d) nodes.
+    weight
+        (levels, K) posterior weights, which sum to one.
+    """
+
+    v: NDArray[np.float64]
+    weight: Matrix
+
+
+def level_nodes(estimate: LatentEstimate) -> LevelNodes:
+    """Posterior distributions of the levels of the data."""
+    engine = estimate.engine
+    with precise():
+        v, weight = _nodes(estimate.x, engine.data, layout=engine.layout)
+    v, weight = to_numpy((v, weight))
+    collected = engine.collect(weight)
+    common = engine.placing.common
+    return LevelNodes(v[0] if common else engine.collect(v), collected)
+
+
+def prior_nodes(d: int) -> LevelNodes:
+    """The distribution of v in a level without data."""
+    with precise():
+        nodes = to_numpy(fixed_nodes(PRIOR[d], d))
+    weight = np.exp(nodes.log_weight)
+    return LevelNodes(nodes.v, weight / weight.sum(1, keepdims=True))
+
+
+def loadings(estimate: LatentEstimate, inputs: Any) -> tuple[Matrix, Matrix]:
+    """Slopes of a bilinear h in v and their standard errors, each (n, d).
+
+    For the indicators of an item these are its discriminations.
+
+    Raises
+    ------
+    OptionError
+        If the network is not bilinear.
+    """
+    problem = estimate.engine.problem
+    network = problem.network
+    if not (isinstance(network, LatentMLP) and network.is_bilinear):
+        raise OptionError(
+            "a network with hidden units has no loadings; look at its curves instead"
+        )
+    p, m = problem.n_beta, problem.shape.size
+    covariance = np.linalg.pinv(estimate.information, hermitian=True)[
+        p : p + m, p : p + m
+    ]
+    with precise():
+
+        def slopes(w: Array) -> Array:
+            return network.loadings(problem.shape.weights(w), inputs)
+
+        w = jnp.asarray(estimate.x[p : p + m])
+        found = np.asarray(slopes(w))
+        J = np.asarray(jax.jacfwd(slopes)(w))
+    variance = np.einsum("nda,ab,ndb->nd", J, covariance, J)
+    return found, np.sqrt(np.maximum(variance, 0.0))
+
+
+def curves(estimate: LatentEstimate, inputs: Any, v: NDArray[np.float64]) -> Matrix:
+    """H (n, K) of rows at latent vectors (K, d)."""
+    problem = estimate.engine.problem
+    at = jnp.asarray(np.asarray(v, dtype=np.float64))[None]
+    with precise():
+        weights = jax.tree.map(jnp.asarray, estimate.weights)
+        return np.asarray(problem.network.at_nodes(weights, inputs, jnp.asarray(at)))
+
+
+def predict(
+    estimate: LatentEstimate,
+    base: Vector,
+    inputs: Any,
+    codes: NDArray[np.int32],
+    *,
+    kind: str = "response",
+) -> Vector:
+    """Posterior means of rows: of mu, or of eta.
+
+    Parameters
+    ----------
+    estimate
+        The fitted model.
+    base
+        (n,) offset + X beta.
+    inputs
+        What the network reads.
+    codes
+        (n,) level of each row; -1 for one without data, whose v has its prior.
+    kind
+        ``"response"`` or ``"link"``.
+    """
+    problem = estimate.engine.problem
+    known, prior = level_nodes(estimate), prior_nodes(problem.network.n_latent)
+    out = np.empty(len(base))
+    for nodes, rows in (
+        (known, np.flatnonzero(codes >= 0)),
+        (prior, np.flatnonzero(codes < 0)),
+    ):
+        level = np.zeros_like(codes) if nodes is prior else codes
+        step = max(1, CELLS // nodes.v[0].size)
+        for part in np.split(rows, np.arange(step, len(rows), step)):
+            if not len(part):
+                continue
+            taken = jax.tree.map(lambda a, part=part: np.asarray(a)[part], inputs)
+            at = nodes.v if len(nodes.v) == 1 else nodes.v[level[part]]
+            with precise():
+                weights = jax.tree.map(jnp.asarray, estimate.weights)
+                h = problem.network.at_nodes(weights, taken, jnp.asarray(at))
+                eta = jnp.asarray(base[part])[:, None] + h
+                link = problem.family.transform
+                value = eta if kind == "link" else link.mean(eta)
+                found = (value * nodes.weight[level[part]]).sum(1)
+            out[part] = np.asarray(found)
+    return out
+
+
+def simulate(estimate: LatentEstimate, generator: np.random.Generator) -> Vector:
+    """New responses of the rows of the data, with new latent vectors of the levels."""
+    problem = estimate.engine.problem
+    rows, family = problem.rows, problem.family
+    v = generator.standard_normal((rows.n_levels, problem.network.n_latent))
+    base = rows.offset + rows.X @ estimate.beta
+    out = np.empty(len(base))
+    for part in np.array_split(np.arange(len(base)), 1 + len(base) // 200_000):
+        taken = jax.tree.map(lambda a, part=part: np.asarray(a)[part], rows.inputs)
+        at = v[rows.codes[part]][:, None, :]
+        with precise():
+            weights = jax.tree.map(jnp.asarray, estimate.weights)
+            h = problem.network.at_nodes(weights, taken, jnp.asarray(at))
+            out[part] = base[part] + np.asarray(h)[:, 0]
+    with precise():
+        mu = np.asarray(family.transform.mean(jnp.asarray(out)))
+    phi = estimate.sigma**2 if family.has_residual else estimate.phi
+    trials = rows.trials if family.takes_trials else None
+    return np.asarray(family.sample(generator, mu, phi, rows.weights, trials))
+
+
+def _level_nodes(
+    x: Array, data: sums.LatentData, *, layout: sums.LatentLayout
+) -> tuple[Array, Array]:
+    def one(chunk: sums.Chunk) -> tuple[Array, Array]:
+        return sums.chunk_nodes(x, chunk, layout)
+
+    return sums.each_chunk(one, data)
+
+
+_nodes = Compiled(_level_nodes, heavy=lambda _: True)

@@ -1,0 +1,25 @@
+"""Networks: functions with weights that stand in place of a linear predictor.
+
+A network is two functions, ``init(key, inputs)`` and ``apply(weights, inputs)``, and
+what its weights mean: which of them share a ridge penalty, how many weight vectors give
+the same output. `MLP` is built in; modules of equinox and flax and plain functions are
+taken through adapters. `network_for` finds the network of a term.
+"""
+
+from __future__ import annotations
+
+from ngmm.networks.inputs import Inputs, with_latent
+from ngmm.networks.mlp import MLP
+from ngmm.networks.protocol import Network, Weights, flatten
+from ngmm.networks.resolve import check_used, network_for
+
+__all__ = [
+    "MLP",
+    "Inputs",
+    "Network",
+    "Weights",
+    "check_used",
+    "flatten",
+    "network_for",
+    "with_latent",
+]

@@ -1,0 +1,62 @@
+"""What ngmm asks of a network: two functions, and what its weights mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from ngmm.networks.inputs import Inputs
+
+__all__ = ["Network", "Weights", "flatten"]
+
+# A pytree of float arrays.
+Weights: TypeAlias = Any
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A function of inputs and weights.
+
+    A network is an argument of compiled functions that must be known when they are
+    compiled, so it is hashable: a frozen dataclass without arrays. Its weights are
+    kept apart, as a pytree.
+    """
+
+    def init(self, key: Array, inputs: Inputs) -> Weights:
+        """Return initial weights for inputs of this kind."""
+        ...
+
+    def apply(self, weights: Weights, inputs: Inputs) -> Array:
+        """Return the output for each row, shape (n,)."""
+        ...
+
+    def penalty_groups(self, weights: Weights) -> Any:
+        """Return the ridge group of each weight, counted from zero, as a like pytree.
+
+        Weights of one group share a penalty.
+        """
+        ...
+
+    def layout(self, inputs: Inputs) -> str:
+        """Return the architecture as tables show it: ``"5-8-8-1"``."""
+        ...
+
+    def symmetries(self, weights: Weights | None = None) -> float:
+        """Return the log of the number of weight vectors with the same output."""
+        ...
+
+
+def flatten(weights: Weights) -> tuple[Array, Callable[[Array], Weights]]:
+    """Return the weights as one vector, and the function that brings their shape back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> vector, unravel = flatten({"a": np.zeros((2, 2)), "b": np.ones(3)})
+    >>> vector.shape, unravel(vector)["a"].shape
+    ((7,), (2, 2))
+    """
+    return ravel_pytree(weights)

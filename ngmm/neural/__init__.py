@@ -1,0 +1,1 @@
+"""Models with network terms: their searches, and what comes of them."""

@@ -1,0 +1,202 @@
+"""Fitted networks: the members of an average, and what they give for any rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from ngmm.compilation import Compiled
+from ngmm.design import NetworkDesign
+from ngmm.estimation.status import Status
+from ngmm.likelihood.neural.terms import Stack, Term, jacobian, outputs
+from ngmm.linalg import precise
+from ngmm.networks import Inputs
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One search's result, in the units of the likelihood.
+
+    Attributes
+    ----------
+    x
+        (beta, w, tau).
+    covariance
+        Posterior covariance of x: inverse of the penalised information; None where it
+        was not computed.
+    share
+        Its weight in the average; shares sum to one.
+    evidence, loglik
+        Log-evidence, with the symmetries of the network, and log-likelihood.
+    edf, log_penalty
+        By ridge group.
+    width
+        Width of the hidden layers, if ngmm chose it.
+    active
+        (n_weights,) one for a weight in use.
+    """
+
+    x: Vector
+    covariance: Matrix | None
+    share: float
+    evidence: float
+    loglik: float
+    edf: Vector
+    log_penalty: Vector
+    width: int | None
+    active: Vector
+
+
+@dataclass(frozen=True, eq=False)
+class FittedNetworks:
+    """The network terms of a fit.
+
+    Attributes
+    ----------
+    designs
+        The terms as the formula has them, with the training rows.
+    X
+        (n, p) fixed-effect columns of the training rows.
+    stack
+        The networks.
+    members
+        The fits whose outputs are averaged, the best one first.
+    groups
+        (n_weights,) ridge group of each weight.
+    n_beta
+        Number of fixed effects, which lead in a member's x.
+    scale
+        Units of the response in one unit of a network's output.
+    coefficients
+        For each member, for each term, (r,) least-squares coefficients of its raw
+        output on the fixed-effect columns it shares.
+    evidences
+        (n_runs,) log-evidence of all searches.
+    statuses
+        How the members' searches ended.
+    """
+
+    designs: tuple[NetworkDesign, ...]
+    X: Matrix
+    stack: Stack
+    members: tuple[Member, ...]
+    groups: NDArray[np.int32]
+    n_beta: int
+    scale: float
+    coefficients: tuple[tuple[Vector, ...], ...]
+    evidences: Vector
+    statuses: tuple[Status, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The terms as the formula spells them."""
+        return tuple(d.label for d in self.designs)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the outputs are finite in all rows of the fit."""
+        return all(np.isfinite(m.x).all() for m in self.members)
+
+    @property
+    def edf(self) -> Vector:
+        """(terms,) effective number of weights of each term."""
+        out = np.zeros(len(self.designs))
+        for member in self.members:
+            start = 0
+            for t, size in enumerate(self.stack.sizes):
+                own = np.unique(self.groups[start : start + size])
+                out[t] += member.share * member.edf[own].sum()
+                start += size
+        return out
+
+    def with_coefficients(self) -> FittedNetworks:
+        """The same, with what makes outputs orthogonal to the columns they share."""
+        terms = self._terms([d.inputs for d in self.designs])
+        bases = [d.basis(self.X) for d in self.designs]
+        found = []
+        for member in self.members:
+            with precise():
+                g = np.asarray(_raw(self.weights(member), terms, layout=self.stack))
+            found.append(
+                tuple(
+                    np.linalg.lstsq(b, g[:, t], rcond=None)[0]
+                    for t, b in enumerate(bases)
+                )
+            )
+        return replace(self, coefficients=tuple(found))
+
+    def weights(self, member: Member) -> Vector:
+        """The weights of all networks of a member."""
+        p = self.n_beta
+        return member.x[p : p + self.stack.n_weights]
+
+    def outputs(self, inputs: Sequence[Inputs], X: Matrix) -> Matrix:
+        """Contribution of each term to the linear predictor, (n, terms).
+
+        Parameters
+        ----------
+        inputs
+            What each network reads.
+        X
+            (n, p) fixed-effect columns of the rows.
+        """
+        by_member = self.member_outputs(inputs, X)
+        shares = [m.share for m in self.members]
+        return np.einsum("m,mnt->nt", shares, by_member)
+
+    def member_outputs(self, inputs: Sequence[Inputs], X: Matrix) -> NDArray:
+        """The same for each member: (members, n, terms)."""
+        terms = self._terms(inputs)
+        out = []
+        for member, coefficients in zip(self.members, self.coefficients, strict=True):
+            with precise():
+                g = np.array(_raw(self.weights(member), terms, layout=self.stack))
+            for t, (design, c) in enumerate(
+                zip(self.designs, coefficients, strict=True)
+            ):
+                g[:, t] -= design.basis(X) @ c
+            out.append(self.scale * g)
+        return np.stack(out)
+
+    def jacobian(self, member: Member, inputs: Sequence[Inputs], X: Matrix) -> Matrix:
+        """Derivative of the linear predictor in a member's weights, (n, n_weights)."""
+        w = self.weights(member)
+        with precise():
+            J = np.array(_raw_jacobian(w, self._terms(inputs), layout=self.stack))
+            own = _raw_jacobian(
+                w, self._terms([d.inputs for d in self.designs]), layout=self.stack
+            )
+        start = 0
+        for design, size in zip(self.designs, self.stack.sizes, strict=True):
+            part = slice(start, start + size)
+            basis = design.basis(self.X)
+            if basis.shape[1]:
+                c = np.linalg.lstsq(basis, np.asarray(own)[:, part], rcond=None)[0]
+                J[:, part] -= design.basis(X) @ c
+            start += size
+        return self.scale * J * member.active
+
+    def _terms(self, inputs: Sequence[Inputs]) -> tuple[Term, ...]:
+        return tuple(
+            Term(jax.tree.map(np.asarray, i), np.zeros((i.n_rows, 0))) for i in inputs
+        )
+
+
+def _outputs(w: Array, terms: tuple[Term, ...], *, layout: Stack) -> Array:
+    return outputs(w, terms, layout)
+
+
+def _jacobian(w: Array, terms: tuple[Term, ...], *, layout: Stack) -> Array:
+    return jacobian(w, terms, layout)
+
+
+_raw = Compiled(_outputs, alone=True)
+_raw_jacobian = Compiled(_jacobian, alone=True)
