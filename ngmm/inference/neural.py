@@ -90,6 +90,8 @@ class NeuralAnalysis:
     @property
     def vcov(self) -> Matrix:
         """(p, p) covariance of beta; networks and variances are allowed for."""
+        if not self.networks.has_covariance:
+            return self.given.vcov
         p = len(self.estimate.beta)
         return self.covariance[:p, :p]
 
@@ -101,6 +103,8 @@ class NeuralAnalysis:
     @property
     def parameter_covariance(self) -> Matrix:
         """Covariance of the estimates of (theta, sigma)."""
+        if not self.networks.has_covariance:
+            return self.given.parameter_covariance
         p, q = len(self.estimate.beta), len(self.estimate.theta)
         found = np.zeros((q + 1, q + 1))
         found[:q, :q] = self.covariance[p : p + q, p : p + q]
@@ -114,8 +118,8 @@ class NeuralAnalysis:
     def scale(self) -> ScaleParameter | None:
         """The residual standard deviation, or the dispersion if the family has one."""
         found = self.given.scale
-        if found is None:
-            return None
+        if found is None or not self.networks.has_covariance:
+            return found
         return replace(found, log_se=float(np.sqrt(self.covariance[-1, -1])))
 
     @property
@@ -144,6 +148,8 @@ class NeuralAnalysis:
         inputs: Sequence[Inputs] = (),
     ) -> Vector:
         """Variance of x' beta + f + z' b about its estimate, for each row."""
+        if not self.networks.has_covariance:
+            return self.given.predictor_variance(X, terms)
         total = np.zeros(len(X))
         for member, posterior in zip(
             self.networks.members, self._posteriors, strict=True

@@ -44,8 +44,8 @@ from ngmm.progress import ProgressLine
 Vector = NDArray[np.float64]
 
 # Change of the log-evidence that ends a search, and that ends the last steps of a
-# member at fixed penalties, after which estimates are within 1e-3 standard errors.
-COARSE, FINE = 1e-3, 1e-7
+# member at fixed penalties, after which the weights move by a tenth of their standard deviation at most.
+COARSE, FINE = 1e-3, 1e-3
 POLISH_STEPS = 60
 # Searches start with at least this relative standard deviation of a random effect:
 # a variance of zero is a saddle point.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -82,6 +83,9 @@ class FittedNetworks:
         (n_runs,) log-evidence of all searches.
     statuses
         How the members' searches ended.
+    n_epochs, history
+        Epochs of training by minibatches, and what happened in them; zero and None
+        otherwise.
     """
 
     designs: tuple[NetworkDesign, ...]
@@ -94,11 +98,18 @@ class FittedNetworks:
     coefficients: tuple[tuple[Vector, ...], ...]
     evidences: Vector
     statuses: tuple[Status, ...]
+    n_epochs: int = 0
+    history: Any = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The terms as the formula spells them."""
         return tuple(d.label for d in self.designs)
+
+    @property
+    def has_covariance(self) -> bool:
+        """Whether the uncertainty of the weights is known."""
+        return all(m.covariance is not None for m in self.members)
 
     @property
     def is_finite(self) -> bool:

@@ -177,10 +177,18 @@ def test_hidden_layers_find_curves_that_level_off() -> None:
     free = fit_rows(rows, family, replace(problems.hidden(12), hidden=(4,)), restarts=1)
     # Both with the parameters that they use: free curves are worth theirs.
     assert free.loglik - free.df > straight.loglik - straight.df + 10.0
-    one = Inputs(np.zeros((1, 0)), (np.array([6], dtype=np.int32),))
-    h = predict.curves(free, one, np.array([[-2.5], [-1.5], [1.0], [2.0]]))[0]
-    # Guessing: the curve hardly rises at the left end, where a line would.
-    assert abs(h[1] - h[0]) < 0.5 * abs(h[3] - h[2])
+    # Where nine tenths of the abilities are, they are closer to the truth.
+    assert curve_error(free) < 0.7 * curve_error(straight)
+
+
+def curve_error(found: LatentEstimate) -> float:
+    """Root mean squared error of the probabilities of 12 guessed items."""
+    item, v = np.arange(12), np.linspace(-1.6, 1.6, 17)
+    inputs = Inputs(np.zeros((12, 0)), (item.astype(np.int32),))
+    eta = found.beta[:, None] + predict.curves(found, inputs, v[:, None])
+    truth = 0.25 + 0.75 / (1.0 + np.exp(-2.5 * (v - 0.1 * (item[:, None] - 6))))
+    error = 1.0 / (1.0 + np.exp(-eta)) - truth
+    return float(np.sqrt(np.mean(error**2)))
 
 
 def test_what_is_not_supported_is_refused() -> None:
