@@ -208,7 +208,8 @@ def advance(
     frozen
         Whether penalties stay as they are.
     tolerance
-        Change of the log-evidence that counts as none.
+        Change of the log-evidence that counts as none; at frozen penalties, gain of the
+        penalised likelihood that a step promises.
     """
 
     def go_on(s: Search) -> Array:
@@ -268,10 +269,11 @@ def _step(
     g = at.gradient.at[places.w].add(-penalty * w)
     g = g.at[places.n_coefficients :].add(bias)
     curved = _Curved(A, g, penalty, bias)
-    x, damping = _move(s, kept, at.value, curved, likelihood, places)
+    x, damping, promised = _move(s, kept, at.value, curved, likelihood, places)
     wanted = _fixed_point(x[places.w] * active, last.edf, groups, places)
     better = last.evidence > s.best.evidence
-    small = jnp.abs(last.evidence - s.last.evidence) < tolerance
+    change = jnp.abs(last.evidence - s.last.evidence)
+    small = jnp.where(frozen, promised, change) < tolerance
     return Search(
         x=x,
         log_penalty=jnp.where(frozen, s.log_penalty, 0.5 * (s.log_penalty + wanted)),
@@ -301,8 +303,8 @@ def _move(
     curved: _Curved,
     likelihood: Likelihood,
     places: Places,
-) -> tuple[Array, Array]:
-    """The first damped step that raises the penalised likelihood."""
+) -> tuple[Array, Array, Array]:
+    """The first damped step that raises the penalised likelihood, and its promise."""
     c = places.n_coefficients
     scale = jnp.diag(curved.A)[:c].mean()
 
@@ -313,29 +315,37 @@ def _move(
         before = 0.5 * (curved.penalty * s.x[places.w] ** 2).sum()
         return gain - ridge + before + curved.bias @ (x - s.x)[c:]
 
-    def attempt(damping: Array) -> tuple[Array, Array]:
+    def go_on(t: _Try) -> Array:
+        return ~(t.gain > 0.0) & (t.tries < TRIES)
+
+    def body(t: _Try) -> _Try:
+        damping = jnp.where(t.tries == 0, t.damping, 6.0 * t.damping)
         step = _damped(curved, damping * scale, c)
         x = likelihood.retract(s.x, step)
+        promised = 0.5 * curved.g @ step
         # Near the maximum a gain is below what rounding lets one see.
-        return x, jnp.where(curved.g @ step < NEGLIGIBLE, NEGLIGIBLE, merit(x))
+        gain = jnp.where(promised < NEGLIGIBLE, NEGLIGIBLE, merit(x))
+        return _Try(x, gain, promised, damping, t.tries + 1)
 
-    def go_on(t: tuple[Array, Array, Array, Array]) -> Array:
-        _, gain, _, tries = t
-        return ~(gain > 0.0) & (tries < TRIES)
-
-    def body(t: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        _, _, damping, tries = t
-        damping = jnp.where(tries == 0, damping, 6.0 * damping)
-        x, gain = attempt(damping)
-        return x, gain, damping, tries + 1
-
-    first = (s.x, jnp.asarray(-jnp.inf), s.damping, jnp.asarray(0))
-    x, gain, damping, tries = lax.while_loop(go_on, body, first)
-    eased = jnp.where(tries == 1, 0.25 * damping, damping)
+    nothing = jnp.asarray(-jnp.inf)
+    first = _Try(s.x, nothing, -nothing, s.damping, jnp.asarray(0))
+    t = lax.while_loop(go_on, body, first)
+    eased = jnp.where(t.tries == 1, 0.25 * t.damping, t.damping)
     return (
-        jnp.where(gain > 0.0, x, s.x),
+        jnp.where(t.gain > 0.0, t.x, s.x),
         jnp.clip(eased, DAMPING_LEAST, DAMPING_MOST),
+        t.promised,
     )
+
+
+class _Try(NamedTuple):
+    """A damped step: where it leads, what it gains, what it was to gain."""
+
+    x: Array
+    gain: Array
+    promised: Array
+    damping: Array
+    tries: Array
 
 
 def _damped(curved: _Curved, damping: Array, c: int) -> Array:

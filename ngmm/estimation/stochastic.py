@@ -64,8 +64,9 @@ class Stochastic:
 
     Notes
     -----
-    The estimates of the other parameters are those of maximum likelihood given the
-    networks, on all rows.
+    The weights are averages over the last epochs, with any optimizer. The estimates of
+    the other parameters are those of maximum likelihood given the networks, on all
+    rows.
 
     Examples
     --------

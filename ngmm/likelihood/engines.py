@@ -282,13 +282,19 @@ class LaplaceEngine:
         return meet(arranged.groups, arranged.patterns, self.problem.n_beta)
 
     @property
+    def meeting(self) -> Meeting:
+        """Where the rows meet."""
+        return self._met[0]
+
+    @property
     def layout(self) -> JointLayout:
         """What is compiled for."""
         n_levels = self.problem.arranged.groups[0].n_levels
         return JointLayout(self.problem.family, self._met[1], n_levels)
 
     @property
-    def _zero(self) -> laplace.JointKept:
+    def zero(self) -> laplace.JointKept:
+        """Modes to start from."""
         layout = self._met[1]
         levels = self.layout.n_levels
         return laplace.JointKept(
@@ -301,16 +307,16 @@ class LaplaceEngine:
 
     def value(self, x: Vector) -> float:
         """Log-likelihood alone."""
-        rows, meeting = self.problem.rows, self._met[0]
+        rows, meeting = self.problem.rows, self.meeting
         with precise():
-            found = laplace.value(x, rows, meeting, self._zero, layout=self.layout)
+            found = laplace.value(x, rows, meeting, self.zero, layout=self.layout)
         return float(found)
 
     def sums(self, x: Vector) -> laplace.JointSums:
         """Everything one evaluation gives."""
-        rows, meeting = self.problem.rows, self._met[0]
+        rows, meeting = self.problem.rows, self.meeting
         with precise():
-            found = laplace.evaluate(x, rows, meeting, self._zero, layout=self.layout)
+            found = laplace.evaluate(x, rows, meeting, self.zero, layout=self.layout)
         return to_numpy(found)
 
     def derivatives(self, x: Vector) -> Derivatives:
@@ -320,10 +326,10 @@ class LaplaceEngine:
 
     def maximise(self, x: Vector, max_steps: int) -> NewtonResult:
         """Trust-region Newton from x."""
-        rows, meeting = self.problem.rows, self._met[0]
+        rows, meeting = self.problem.rows, self.meeting
         with precise():
             found = laplace.maximise(
-                x, rows, meeting, self._zero, np.int64(max_steps), layout=self.layout
+                x, rows, meeting, self.zero, np.int64(max_steps), layout=self.layout
             )
         return to_numpy(found)
 
@@ -352,7 +358,7 @@ class LaplaceEngine:
 
     def objective(self) -> tuple[Callable[..., Array], tuple[Any, ...], Hashable]:
         """Minus the log-likelihood as a function to differentiate, with its data."""
-        data = (self.problem.rows, self._met[0], self._zero)
+        data = (self.problem.rows, self.meeting, self.zero)
         return laplace.negative, data, self.layout
 
     def integral(self, error: float | None) -> Integral:

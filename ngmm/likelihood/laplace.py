@@ -171,9 +171,10 @@ def negative(
 SMALL = 40_000
 
 
-def _value(
-    x: Array, rows: Rows, meeting: Meeting, kept: JointKept, *, layout: JointLayout
+def loglik(
+    x: Array, rows: Rows, meeting: Meeting, kept: JointKept, layout: JointLayout
 ) -> Array:
+    """Log-likelihood alone."""
     at = joint_predictor(x, rows, layout)
     modes = joint_modes(at, rows, meeting, kept.u, layout)
     s = slopes(modes.eta, at.xi, rows, layout.family)
@@ -183,6 +184,12 @@ def _value(
     u = modes.u
     norm = (u.first * u.first).sum() + (u.dense * u.dense).sum()
     return s.value.sum() - 0.5 * norm - 0.5 * log_det(factored)
+
+
+def _value(
+    x: Array, rows: Rows, meeting: Meeting, kept: JointKept, *, layout: JointLayout
+) -> Array:
+    return loglik(x, rows, meeting, kept, layout)
 
 
 value = Compiled(_value, small=SMALL)

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ngmm.design import Design
-from ngmm.errors import NotSupportedError
 from ngmm.estimation.evidence import LOOK, Evidence
 from ngmm.estimation.evidence_search import QUIET, Search, begin
 from ngmm.families import Family
-from ngmm.likelihood.choose import centred, first_rung, structure
-from ngmm.likelihood.engines import QuadratureEngine
+from ngmm.likelihood.engines import LaplaceEngine
 from ngmm.likelihood.maximise import to_numpy
 from ngmm.likelihood.neural.prepare import (
     NeuralProblem,
     prepare_gaussian,
+    prepare_laplace,
     prepare_quadrature,
 )
+from ngmm.likelihood.neural.rule import search_engine
 from ngmm.likelihood.neural.terms import Stack
 from ngmm.linalg import precise
 from ngmm.model import Model
@@ -43,9 +43,11 @@ from ngmm.progress import ProgressLine
 
 Vector = NDArray[np.float64]
 
-# Change of the log-evidence that ends a search, and that ends the last steps of a
-# member at fixed penalties, after which the weights move by a tenth of their standard deviation at most.
-COARSE, FINE = 1e-3, 1e-3
+# Change of the log-evidence that ends a search.
+COARSE = 1e-3
+# Gain that a further step promises when a member's last steps, at fixed penalties, end:
+# weights are then within a twentieth of their posterior standard deviation.
+FINE = 1e-3
 POLISH_STEPS = 60
 # Searches start with at least this relative standard deviation of a random effect:
 # a variance of zero is a saddle point.
@@ -138,15 +140,11 @@ class NeuralModel:
             log_sigma = np.log(found.sigma / problem.scale)
             return problem, np.append(theta, log_sigma), np.zeros(0)
         marginal = self.base.marginal
-        if structure(marginal.problem) not in ("single", "nested"):
-            raise NotSupportedError(
-                "networks beside crossed random effects of a "
-                f"{self.family.name} response are not fitted in this version; a "
-                "gaussian response is, and so is one grouping factor or two nested ones"
-            )
-        placing = centred(marginal.problem, first_rung(marginal.problem))
-        engine = QuadratureEngine(marginal.problem, placing, stack.n_weights)
-        problem = prepare_quadrature(self.design, engine, stack)
+        engine = search_engine(marginal.problem, marginal.rule, stack.n_weights)
+        if isinstance(engine, LaplaceEngine):
+            problem = prepare_laplace(self.design, engine, stack)
+        else:
+            problem = prepare_quadrature(self.design, engine, stack)
         x = marginal.start(None)
         p, q = marginal.problem.n_beta, marginal.problem.n_theta
         theta = self._away(x[p : p + q], marginal.problem.arranged.patterns)

@@ -10,8 +10,9 @@ from jax import Array
 
 from ngmm.compilation import Compiled
 from ngmm.estimation.evidence_search import Likelihood, Places, Search, advance
-from ngmm.likelihood.neural import gaussian, quadrature
+from ngmm.likelihood.neural import gaussian, laplace, quadrature
 from ngmm.likelihood.neural.gaussian import NeuralGaussianData, NeuralGaussianLayout
+from ngmm.likelihood.neural.laplace import NeuralLaplaceData, NeuralLaplaceLayout
 from ngmm.likelihood.neural.quadrature import (
     NeuralQuadratureData,
     NeuralQuadratureLayout,
@@ -19,7 +20,7 @@ from ngmm.likelihood.neural.quadrature import (
 from ngmm.likelihood.retraction import retract
 from ngmm.linalg import Values
 
-NeuralLayout = NeuralGaussianLayout | NeuralQuadratureLayout
+NeuralLayout = NeuralGaussianLayout | NeuralQuadratureLayout | NeuralLaplaceLayout
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,29 @@ class _Quadrature:
         return _retract(x, step, self.layout)
 
 
+@dataclass(frozen=True)
+class _Laplace:
+    data: NeuralLaplaceData
+    layout: NeuralLaplaceLayout
+    bias_every: int = 4
+
+    def value(self, x: Array, kept: Values) -> Array:
+        return laplace.value(x, self.data, kept, self.layout)
+
+    def local(self, x: Array, kept: Values) -> tuple[Values, Values, Values]:
+        return laplace.local(x, self.data, kept, self.layout)
+
+    def log_det_slope(
+        self, inverse: Array, hessian: Array, kept: Values, pieces: Values
+    ) -> Array:
+        return laplace.log_det_slope(
+            inverse, hessian, self.data, kept, pieces, self.layout
+        )
+
+    def retract(self, x: Array, step: Array) -> Array:
+        return _retract(x, step, self.layout)
+
+
 def _retract(x: Array, step: Array, layout: NeuralLayout) -> Array:
     first = layout.n_beta + layout.stack.n_weights
     return retract(x, step, first, layout.random.patterns)
@@ -89,6 +113,8 @@ def _retract(x: Array, step: Array, layout: NeuralLayout) -> Array:
 def _likelihood(data: Any, layout: NeuralLayout) -> Likelihood:
     if isinstance(layout, NeuralGaussianLayout):
         return _Gaussian(data, layout)
+    if isinstance(layout, NeuralLaplaceLayout):
+        return _Laplace(data, layout)
     return _Quadrature(data, layout)
 
 

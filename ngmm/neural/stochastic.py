@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ngmm.estimation.stochastic import Stochastic
+from ngmm.estimation.stochastic import ACTIVATION, HIDDEN, Stochastic
 from ngmm.likelihood.neural.terms import Stack
 from ngmm.linalg import precise
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
@@ -14,10 +14,6 @@ from ngmm.networks import MLP, Network, flatten
 from ngmm.neural.record import FittedNetworks, Member
 from ngmm.neural.units import to_engine
 from ngmm.training import train
-
-# Hidden layers where the formula gives none.
-HIDDEN = (64, 64)
-ACTIVATION = "silu"
 
 
 def fit_stochastic(
@@ -47,9 +43,7 @@ def fit_stochastic(
     estimate = found.estimate
     assert isinstance(estimate, (GaussianEstimate, GeneralizedEstimate))
     with precise():
-        parts = [
-            np.asarray(flatten(w)[0], dtype=np.float64) for w in found.weights
-        ]
+        parts = [np.asarray(flatten(w)[0], dtype=np.float64) for w in found.weights]
     w = np.concatenate(parts)
     scale = estimate.sigma if base.is_gaussian else estimate.phi
     beta, tau = to_engine(base, estimate.beta, estimate.theta, scale)

@@ -27,8 +27,8 @@ MOST = 1e7
 START = 1.0
 ROUNDS = 40
 STEPS = 5
-# Log-evidence that a further round must add.
-TOLERANCE = 1e-2
+# Changes of the log-evidence, and gains of Newton's method, that count as none.
+TOLERANCE = 1e-1
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +105,17 @@ def by_evidence(
         wanted = np.minimum(np.maximum(edf, 1e-12) / (size + 1e-12), MOST)
         settled = abs(new_evidence - evidence) < TOLERANCE
         evidence = new_evidence
-        done = settled and int(found.status) == Status.CONVERGED
+        # The objective is twice a log-likelihood.
+        done = settled and 0.5 * float(found.gain) < TOLERANCE
         over = steps >= max_steps or rounds == ROUNDS
         if done or over or int(found.status) == Status.NOT_FINITE:
+            if done:
+                found = found._replace(status=np.asarray(int(Status.CONVERGED)))
             return Penalised(found, penalty, float(edf.sum()), evidence, steps)
         penalty = penalty.copy()
-        penalty[held] = np.maximum(wanted[index], least[held])
+        # Half the way on the scale of logarithms: whole steps may swing.
+        mean = np.sqrt(penalty[held] * wanted[index])
+        penalty[held] = np.maximum(mean, least[held])
 
 
 def _assess(

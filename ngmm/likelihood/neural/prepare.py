@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from ngmm.design import Design
 from ngmm.likelihood.condense import level_bases
-from ngmm.likelihood.engines import QuadratureEngine
+from ngmm.likelihood.engines import LaplaceEngine, QuadratureEngine
 from ngmm.likelihood.neural.gaussian import (
     NeuralGaussianData,
     NeuralGaussianLayout,
     RandomRows,
 )
+from ngmm.likelihood.neural.laplace import NeuralLaplaceData, NeuralLaplaceLayout
 from ngmm.likelihood.neural.quadrature import (
     NeuralQuadratureData,
     NeuralQuadratureLayout,
@@ -53,8 +54,8 @@ class NeuralProblem:
         Units of the response in one unit of the linear predictor.
     """
 
-    data: NeuralGaussianData | NeuralQuadratureData
-    layout: NeuralGaussianLayout | NeuralQuadratureLayout
+    data: NeuralGaussianData | NeuralQuadratureData | NeuralLaplaceData
+    layout: NeuralGaussianLayout | NeuralQuadratureLayout | NeuralLaplaceLayout
     scale: float
 
 
@@ -99,3 +100,11 @@ def prepare_quadrature(
     terms = tuple(t._replace(basis=t.basis * real) for t in terms)
     layout = NeuralQuadratureLayout(engine.layout, stack)
     return NeuralProblem(NeuralQuadratureData(chunks.rows, terms), layout, 1.0)
+
+
+def prepare_laplace(
+    design: Design, engine: LaplaceEngine, stack: Stack
+) -> NeuralProblem:
+    """Rows as they are."""
+    data = NeuralLaplaceData(engine.problem.rows, engine.meeting, make_terms(design))
+    return NeuralProblem(data, NeuralLaplaceLayout(engine.layout, stack), 1.0)
