@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ngmm import covariance
 from ngmm.covariance import pattern
 from ngmm.design import Design
-from ngmm.errors import OptionError
+from ngmm.errors import NotSupportedError, OptionError
 from ngmm.estimation.full_batch import Objective
 from ngmm.estimation.newton import NewtonResult
 from ngmm.estimation.status import Status
@@ -83,7 +83,7 @@ class Model:
                 "reml=True is for gaussian models; other likelihoods have no "
                 "restricted form in ngmm"
             )
-        if not self.design.random:
+        if not (self.design.random or self.design.latent):
             raise OptionError(
                 "the model has no random effect; write (1 | g) in the formula"
             )
@@ -96,6 +96,7 @@ class Model:
     @cached_property
     def marginal(self) -> Marginal:
         """The likelihood of a generalized model."""
+        self._refuse_latent()
         d = self.design
         problem = prepare_generalized(
             d.y,
@@ -111,6 +112,7 @@ class Model:
     @cached_property
     def problem(self) -> GaussianProblem:
         """Standardised cross-products of the rows."""
+        self._refuse_latent()
         d = self.design
         return prepare(
             d.y - d.offset,
@@ -119,6 +121,13 @@ class Model:
             weights=d.weights if d.has_weights else None,
             reml=self.reml,
         )
+
+    def _refuse_latent(self) -> None:
+        for term in self.design.latent:
+            raise NotSupportedError(
+                f"the likelihood of {term.label} is not one of ngmm.Model; fit the "
+                "formula with ngmm.fit, whose loglik it is"
+            )
 
     @property
     def n_theta(self) -> int:

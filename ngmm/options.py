@@ -13,6 +13,7 @@ from ngmm.families import Family
 from ngmm.formula import ModelFormula
 from ngmm.likelihood.rules import Rule, as_rule
 from ngmm.neural.fitting import NeuralEstimator, check_estimator
+from ngmm.neural.latent import LatentEstimator, check_latent_estimator
 from ngmm.progress import check_progress
 from ngmm.results.simulation import check_seed
 
@@ -121,9 +122,14 @@ def df_method(df: str, family: Family, terms: ModelFormula) -> str:
     return df
 
 
-def rule_of(quad: Any, family: Family) -> Rule:
+def latent_labels(terms: ModelFormula) -> list[str]:
+    """The neural random effects as the formula has them."""
+    return [str(t) for t in terms.random if t.networks]
+
+
+def rule_of(quad: Any, family: Family, terms: ModelFormula) -> Rule:
     """How the random effects are integrated out."""
-    if not family.has_residual:
+    if not family.has_residual or latent_labels(terms):
         return as_rule(quad)
     if not isinstance(quad, str) or quad not in ("auto", "exact"):
         raise OptionError(
@@ -141,8 +147,12 @@ def estimator_of(
     progress: bool | str,
 ) -> Callable[[Any], Any]:
     """What maximises the likelihood."""
+    named = dict(networks or {})
+    latent = latent_labels(terms)
+    if latent:
+        options = check_latent_estimator(estimator, latent[0])
+        return LatentEstimator(options, named, seed, progress)
     if terms.networks:
-        named = dict(networks or {})
         return NeuralEstimator(check_estimator(estimator), named, seed, progress)
     if isinstance(estimator, str) and estimator == "auto":
         return Newton()

@@ -10,7 +10,7 @@ import pandas as pd
 from ngmm.design._text import counted
 from ngmm.design.columns import Column, Factor, Numeric
 from ngmm.design.frame import Frame
-from ngmm.design.records import Design, RandomDesign
+from ngmm.design.records import Design, LatentDesign, RandomDesign
 from ngmm.errors import DataError, DesignError
 from ngmm.formula import RandomTerm, columns_of
 
@@ -86,6 +86,9 @@ def check_identifiable(
     """
     n = design.n_rows
     _check_repeated(design)
+    for term in design.latent:
+        if term.n_levels >= n and (residual or binary):
+            raise _one_row_a_level(term, n, family, residual=residual)
     for term in design.random:
         if term.n_levels >= n and (residual or binary):
             raise _one_row_a_level(term, n, family, residual=residual)
@@ -123,7 +126,7 @@ def check_events(design: Design, family: str) -> None:
 
 
 def _one_row_a_level(
-    term: RandomDesign, n: int, family: str, *, residual: bool
+    term: RandomDesign | LatentDesign, n: int, family: str, *, residual: bool
 ) -> DesignError:
     levels = f"{counted(term.n_levels, 'level')} for {counted(n, 'row')}"
     if residual:

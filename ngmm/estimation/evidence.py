@@ -1,7 +1,8 @@
-"""The evidence estimator's options: how many searches, how wide, how they are joined."""
+"""The evidence estimator's options: how many searches, how wide, how joined."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -13,8 +14,9 @@ WIDTHS = (3, 4, 6, 8, 12)
 WIDER = ((5_000, (4, 8, 12, 16)), (30_000, (8, 16, 24)))
 # Searches that "auto" makes at most, of all widths together, and at least.
 MOST_RUNS, LEAST_RUNS = 30, 3
-# Multiply-adds that "auto" spends on all searches: about a minute on one core.
-BUDGET = 6e11
+# Multiply-adds that "auto" spends on all searches: about two minutes on two cores; and
+# those beyond which it leaves out the widest networks, or the estimator itself.
+BUDGET, MOST_WORK = 2.5e12, 8e12
 # Steps of a search at most, and before the less promising half of them ends.
 STEPS, LOOK = 80, 25
 
@@ -27,14 +29,15 @@ class Evidence:
     ----------
     restarts
         Searches from different initial weights for each width; ``"auto"`` for as many
-        as take about a minute, six at most.
+        as take about two minutes, 30 at most of all widths together.
     widths
         Widths of the hidden layer to try where the formula gives none.
     max_steps
         Steps of a search before it ends.
     average
-        Whether fits of similar evidence are averaged, by weights proportional to the
-        fourth root of their evidence; otherwise the best one is taken.
+        Whether fits of similar evidence are averaged, by weights proportional to a
+        root of their evidence, the fourth or a higher one; otherwise the best one is
+        taken.
 
     Raises
     ------
@@ -45,7 +48,8 @@ class Evidence:
     -----
     The evidence is computed by Laplace's approximation, whose error of a few units of
     the logarithm would decide between fits if they were weighted by the evidence
-    itself; hence the root. Fits of Friedman's function with 50 groups of 20 rows have a
+    itself; hence the root, whose degree is a tenth of the effective number of weights
+    and at least four. Fits of Friedman's function with 50 groups of 20 rows have a
     mean squared error of 0.030 averaged, and of 0.033 if the best is taken.
 
     Examples
@@ -78,12 +82,26 @@ class Evidence:
         for width in self.widths:
             _check_positive("widths", width, "positive whole numbers")
 
-    def widths_for(self, n_rows: int) -> tuple[int, ...]:
-        """Widths to try with data of this size."""
+    def widths_for(self, n_rows: int, cost: Callable[[int], float]) -> tuple[int, ...]:
+        """Widths to try with data of this size.
+
+        Parameters
+        ----------
+        n_rows
+            Rows of the data.
+        cost
+            Multiply-adds of a step with networks of a width.
+        """
         if self.widths is not None:
             return self.widths
         wider = [w for least, w in WIDER if n_rows >= least]
-        return wider[-1] if wider else WIDTHS
+        widths = wider[-1] if wider else WIDTHS
+        affordable = [w for w in widths if self.is_affordable(cost(w))]
+        return tuple(affordable) or widths[:1]
+
+    def is_affordable(self, cost: float) -> bool:
+        """Whether the fewest searches that make sense take minutes, not hours."""
+        return cost * self.max_steps * LEAST_RUNS <= MOST_WORK
 
     def runs_for(self, n_widths: int, cost: float) -> int:
         """Number of searches, if a step costs so many multiply-adds."""

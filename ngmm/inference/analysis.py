@@ -26,10 +26,13 @@ from typing import TypeAlias
 
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
+from ngmm.inference.latent import LatentAnalysis
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.model import Estimate, GaussianEstimate, GeneralizedEstimate, Model
 
-Analysis: TypeAlias = GaussianAnalysis | GeneralizedAnalysis | NeuralAnalysis
+Analysis: TypeAlias = (
+    GaussianAnalysis | GeneralizedAnalysis | NeuralAnalysis | LatentAnalysis
+)
 
 
 def analyse(model: Model, estimate: Estimate) -> GaussianAnalysis | GeneralizedAnalysis:

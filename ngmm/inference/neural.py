@@ -1,4 +1,4 @@
-r"""Inference for models with networks: from the penalised information of all parameters.
+r"""Inference for models with networks, from the penalised information.
 
 About a posterior mode the weights, the fixed effects and the variance parameters are
 jointly normal with the inverse of the penalised information as covariance. What
@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.design import Design
+from ngmm.estimation.status import Status
 from ngmm.inference.components import Components, ScaleParameter
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.inference.modes import Posterior, TermRows, row_effects
-from ngmm.inference.verdict import Verdict, network_messages
+from ngmm.inference.verdict import Verdict, network_messages, search_messages
 from ngmm.likelihood.maximise import to_numpy
 from ngmm.likelihood.neural.gaussian import eliminate_tail
 from ngmm.likelihood.neural.prepare import random_rows
@@ -180,10 +181,13 @@ class NeuralAnalysis:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the numbers can be relied on."""
-        found = self.given.verdict
+        # The search for the weights has remedies of its own.
+        settled = replace(self.given.estimate, status=Status.CONVERGED)
+        found = replace(self.given, estimate=settled).verdict
+        search = search_messages(self.estimate.status, search_kind(self.networks))
         edf, n = float(self.networks.edf.sum()), self.model.design.n_rows
         more = network_messages(edf, n, self.networks.is_finite)
-        return replace(found, messages=(*found.messages, *more))
+        return replace(found, messages=(*search, *found.messages, *more))
 
     def verdict_by_importance(self, n: int, seed: int) -> Verdict:
         """The verdict with the error of the integral found by n random draws."""
@@ -194,7 +198,7 @@ class NeuralAnalysis:
         return np.array([m.share for m in self.networks.members])
 
     @property
-    def _positions(self) -> Vector:
+    def _positions(self) -> NDArray[np.intp]:
         """Where beta and tau stand in a member's x."""
         p, n_w = self.networks.n_beta, self.networks.stack.n_weights
         last = len(self.networks.members[0].x)
@@ -241,3 +245,10 @@ class NeuralAnalysis:
         if isinstance(self.given, GeneralizedAnalysis):
             return self.given.working.weight
         return self.model.design.weights
+
+
+def search_kind(networks: FittedNetworks) -> str:
+    """What found the weights: ``"evidence"``, ``"minibatches"`` or ``"linear"``."""
+    if networks.history is not None or networks.n_epochs:
+        return "minibatches"
+    return "evidence" if len(networks.evidences) else "linear"

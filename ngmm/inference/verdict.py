@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -332,6 +332,40 @@ def boundary_notes(
             "with the same term written with ||"
         )
     return out
+
+
+def search_messages(status: Status, kind: str) -> list[Message]:
+    """What is wrong with the search for the weights of networks.
+
+    Parameters
+    ----------
+    status
+        How it ended.
+    kind
+        ``"evidence"``, ``"minibatches"`` or ``"linear"``.
+    """
+    if status is Status.CONVERGED:
+        return []
+    found = _SEARCHES[kind]
+    return [replace(found, text=f"{found.text}: {status.sentence}")]
+
+
+_SEARCHES = {
+    "evidence": Message(
+        "the search for the weights of the networks did not settle, so that they and "
+        "the standard errors are approximate",
+        "ngmm.fit(..., estimator=ngmm.Evidence(max_steps=400)), or fewer inputs",
+    ),
+    "minibatches": Message(
+        "the training of the networks did not settle, so that they fit the data less "
+        "well than they could",
+        "ngmm.fit(..., estimator=ngmm.Stochastic(epochs=...)) with more epochs",
+    ),
+    "linear": Message(
+        "the search for the coefficients did not settle",
+        "write the inputs as linear terms, with estimator=ngmm.Newton(max_steps=2000)",
+    ),
+}
 
 
 def network_messages(edf: float, n_rows: int, finite: bool) -> list[Message]:

@@ -21,8 +21,8 @@ from ngmm.neural.record import FittedNetworks
 from ngmm.neural.stochastic import fit_stochastic
 from ngmm.neural.units import to_user
 
-# Weights, and multiply-adds of a step, up to which "auto" takes the evidence estimator.
-MOST_WEIGHTS, MOST_WORK = 3_000, 6e10
+# Weights up to which "auto" takes the evidence estimator, if it is affordable.
+MOST_WEIGHTS = 3_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,12 @@ def _choose(
 ) -> Evidence | Stochastic:
     """The estimator of "auto": the evidence as long as it is affordable."""
     options = Evidence()
+    if len({t.group for t in design.random}) > 1:
+        # Minibatches of whole groups need one factor to make them.
+        return options
     model = NeuralModel(design, family, networks)
     n_weights, cost = model.size(options)
-    if n_weights <= MOST_WEIGHTS and cost <= MOST_WORK:
+    if n_weights <= MOST_WEIGHTS and options.is_affordable(cost):
         return options
     return Stochastic()
 

@@ -27,15 +27,17 @@ def fit_linear(
     """Fit networks that are linear functions of their inputs."""
     design = base.design
     p = design.X.shape[1]
-    columns, sizes = [], []
+    raw, columns, sizes, names = [], [], [], list(design.names)
     for d in design.networks:
         x = np.asarray(d.inputs.x)
+        names += [f"{column} of {d.label}" for column in d.columns]
         q = orthonormal(d.basis(design.X))
+        raw.append(x)
         columns.append(x - q @ (q.T @ x))
         sizes.append(x.shape[1])
     wide = np.column_stack([design.X, *columns])
-    kept = independent_columns(wide)
-    names = [f"w{i}" for i in range(wide.shape[1])]
+    # A column that is shared in full leaves rounding errors, which look independent.
+    kept = independent_columns(np.column_stack([design.X, *raw]))
     augmented = replace(
         base,
         design=replace(
@@ -91,6 +93,10 @@ def fit_linear(
     estimate = replace(
         estimate, beta=coefficients[:p], loglik=found.loglik, gain=found.gain
     )
+    if isinstance(estimate, GeneralizedEstimate):
+        assert isinstance(found, GeneralizedEstimate)
+        # With the networks as a known part an infinite weight is out of sight.
+        estimate = replace(estimate, separation=found.separation)
     return estimate, fitted
 
 

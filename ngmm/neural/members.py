@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-# Root of the evidence that fits are weighted by: see `Evidence`.
-TEMPERATURE = 4.0
+# Root of the evidence that fits are weighted by: at least this, and more for networks
+# with more effective weights, as Laplace's approximation errs with every one of them.
+LEAST_ROOT, ROOT_PER_WEIGHT = 4.0, 0.1
 # Fits below this share of the best one's weight are left out, and so are all beyond
 # this number.
 LEAST_SHARE, MOST_MEMBERS = 0.02, 8
@@ -93,7 +94,9 @@ def contenders(found: Sequence[Ended]) -> list[Ended]:
             "network of your own"
         )
     # Symmetries may change the order by what the widest networks have.
-    reach = -TEMPERATURE * np.log(LEAST_SHARE) + 10.0
+    reach = (
+        -root_of(float(ranked[0].search.best.edf.sum())) * np.log(LEAST_SHARE) + 10.0
+    )
     close = [e for e in ranked if e.evidence > ranked[0].evidence - reach]
     return close[: 2 * MOST_MEMBERS]
 
@@ -112,9 +115,10 @@ def join(
     members = [_member(e, model, stack, groups, p) for e in done]
     order = np.argsort([-m.evidence for m in members], kind="stable")
     best = members[order[0]]
+    root = root_of(float(best.edf.sum()))
     chosen, ended = [], []
     for i in order[: MOST_MEMBERS if average else 1]:
-        share = np.exp((members[i].evidence - best.evidence) / TEMPERATURE)
+        share = np.exp((members[i].evidence - best.evidence) / root)
         if share >= LEAST_SHARE:
             chosen.append(replace(members[i], share=float(share)))
             ended.append(done[i])
@@ -147,6 +151,11 @@ def join(
     )
 
 
+def root_of(edf: float) -> float:
+    """Root of the evidence that fits are weighted by."""
+    return max(LEAST_ROOT, ROOT_PER_WEIGHT * edf)
+
+
 def _member(
     e: Ended, model: NeuralModel, stack: Stack, groups: NDArray[np.int32], p: int
 ) -> Member:
@@ -156,7 +165,11 @@ def _member(
     A = np.array(e.search.hessian)
     A[w, w] += np.diag(penalty)
     x = _rectified(np.array(last.x), model)
-    covariance = np.linalg.pinv(0.5 * (A + A.T), hermitian=True)
+    symmetric = 0.5 * (A + A.T)
+    covariance = np.asarray(np.linalg.pinv(symmetric, hermitian=True), np.float64)
+    # Columns of Lambda whose sign was turned take their covariances with them.
+    signs = np.where(x * np.asarray(last.x) < 0.0, -1.0, 1.0)
+    covariance = covariance * np.outer(signs, signs)
     inner = np.linalg.inv(A[w, w])
     z2 = x[w] ** 2 / np.maximum(np.diag(inner), 1e-300) * e.start.active
     return Member(

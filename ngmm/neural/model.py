@@ -7,48 +7,41 @@ the weights.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ngmm.design import Design
-from ngmm.estimation.evidence import LOOK, Evidence
-from ngmm.estimation.evidence_search import QUIET, Search, begin
+from ngmm.estimation.evidence import Evidence
 from ngmm.families import Family
-from ngmm.likelihood.engines import LaplaceEngine
-from ngmm.likelihood.maximise import to_numpy
+from ngmm.likelihood.choose import structure
+from ngmm.likelihood.engines import LaplaceEngine, QuadratureEngine
 from ngmm.likelihood.neural.prepare import (
     NeuralProblem,
     prepare_gaussian,
     prepare_laplace,
     prepare_quadrature,
 )
-from ngmm.likelihood.neural.rule import search_engine
+from ngmm.likelihood.neural.rule import next_engine, search_engine
 from ngmm.likelihood.neural.terms import Stack
 from ngmm.linalg import precise
-from ngmm.model import Model
+from ngmm.model import GaussianEstimate, Model
 from ngmm.networks import MLP, Network, flatten
-from ngmm.neural.members import Ended, Members, contenders, join
-from ngmm.neural.search import SearchLayout, run
-from ngmm.neural.starts import Candidate, Start, make_starts, ridge_groups
+from ngmm.neural.members import Ended, Members, join
+from ngmm.neural.search import SearchLayout, loglik_at
+from ngmm.neural.searches import Searches
+from ngmm.neural.starts import Candidate, make_starts, ridge_groups
 from ngmm.progress import ProgressLine
 
+Engine: TypeAlias = QuadratureEngine | LaplaceEngine
 Vector = NDArray[np.float64]
 
-# Change of the log-evidence that ends a search.
-COARSE = 1e-3
-# Gain that a further step promises when a member's last steps, at fixed penalties, end:
-# weights are then within a twentieth of their posterior standard deviation.
-FINE = 1e-3
-POLISH_STEPS = 60
+# Difference from a finer rule beyond which a search goes on with that one.
+COARSE_INTEGRAL = 0.02
 # Searches start with at least this relative standard deviation of a random effect:
 # a variance of zero is a saddle point.
 LEAST_START = 0.3
@@ -99,29 +92,44 @@ class NeuralModel:
 
     def size(self, options: Evidence) -> tuple[int, float]:
         """Number of weights, and multiply-adds of a step, of the widest networks."""
-        stack = self._stack(self.candidates(options.widths_for(self.design.n_rows)))
+        stack = self._stack(self.candidates(self._widths(options)))
         return stack.n_weights, self._cost(stack)
 
     def maximise(
         self, options: Evidence, seed: int, progress: bool | str = False
     ) -> Members:
         """Search from several starts, and join what is found."""
-        widths = options.widths_for(self.design.n_rows)
+        widths = self._widths(options)
         candidates = self.candidates(widths)
         stack = self._stack(candidates)
         groups, n_groups = ridge_groups(candidates)
-        problem, tau, kept = self._problem(stack)
-        layout = SearchLayout(problem.layout, n_groups)
-        any_free = any(c.free for c in candidates)
-        n_widths = len(widths) if any_free else 1
+        engine = self._engine(stack)
+        tau = self._starting_variances()
+        n_widths = len(widths) if any(c.free for c in candidates) else 1
         n_runs = options.runs_for(n_widths, self._cost(stack))
         starts = make_starts(candidates, widths, n_runs, seed)
-        work = _Work(problem, layout, groups, tau, kept, options.max_steps)
+        problem, kept = self._problem(stack, engine)
+        layout = SearchLayout(problem.layout, n_groups)
+        work = Searches(problem, layout, groups, kept, options.max_steps)
         with ProgressLine(progress, "networks") as line:
-            found = work.first(starts, line)
+            found = work.first(starts, tau, line)
             found = work.second(found, line)
+            while (finer := self._finer(engine, stack, found)) is not None:
+                engine = finer
+                problem, kept = self._problem(stack, engine)
+                layout = SearchLayout(problem.layout, n_groups)
+                work = replace(work, problem=problem, layout=layout, kept=kept)
+                found = work.again(found, line)
             found = work.polish(found, line)
         return join(found, self, problem, stack, groups, options.average)
+
+    def _widths(self, options: Evidence) -> tuple[int, ...]:
+        """Widths to try."""
+
+        def cost(width: int) -> float:
+            return self._cost(self._stack(self.candidates((width,))))
+
+        return options.widths_for(self.design.n_rows, cost)
 
     def _stack(self, candidates: list[Candidate]) -> Stack:
         sizes = []
@@ -131,24 +139,53 @@ class NeuralModel:
                 sizes.append(flatten(weights)[0].shape[0])
         return Stack(tuple(c.network for c in candidates), tuple(sizes))
 
-    def _problem(self, stack: Stack) -> tuple[NeuralProblem, Vector, Any]:
-        """The likelihood's data, where the variances start, and the modes."""
+    def _engine(self, stack: Stack) -> Engine | None:
+        """How the random effects are integrated out; None where that is exact."""
         if self.base.is_gaussian:
-            problem = prepare_gaussian(self.design, self.base.problem, stack)
-            found = self.base.maximise(max_steps=20)
-            theta = self._away(found.engine_theta, self.base.problem.layout.patterns)
-            log_sigma = np.log(found.sigma / problem.scale)
-            return problem, np.append(theta, log_sigma), np.zeros(0)
+            return None
         marginal = self.base.marginal
-        engine = search_engine(marginal.problem, marginal.rule, stack.n_weights)
+        return search_engine(marginal.problem, marginal.rule, stack.n_weights)
+
+    def _finer(
+        self, engine: Engine | None, stack: Stack, found: list[Ended]
+    ) -> Engine | None:
+        """A finer rule, if the one of the search is too coarse where it ended."""
+        if not isinstance(engine, QuadratureEngine):
+            return None
+        finer = next_engine(engine, self.base.marginal.rule)
+        if finer is None:
+            return None
+        problem, kept = self._problem(stack, finer)
+        best = max(found, key=lambda e: e.evidence).search.best
+        with precise():
+            value = loglik_at(best.x, problem.data, kept, layout=problem.layout)
+        wrong = abs(float(value) - float(best.loglik)) > COARSE_INTEGRAL
+        return finer if wrong or not np.isfinite(float(value)) else None
+
+    def _problem(
+        self, stack: Stack, engine: Engine | None
+    ) -> tuple[NeuralProblem, Any]:
+        """The likelihood's data, and the modes to start from."""
+        if engine is None:
+            gaussian = prepare_gaussian(self.design, self.base.problem, stack)
+            return gaussian, np.zeros(0)
         if isinstance(engine, LaplaceEngine):
-            problem = prepare_laplace(self.design, engine, stack)
-        else:
-            problem = prepare_quadrature(self.design, engine, stack)
+            return prepare_laplace(self.design, engine, stack), engine.zero
+        return prepare_quadrature(self.design, engine, stack), engine.zero
+
+    def _starting_variances(self) -> Vector:
+        """Variance parameters to start from, in the engine's units."""
+        if self.base.is_gaussian:
+            problem = self.base.problem
+            found = self.base.maximise(max_steps=20)
+            assert isinstance(found, GaussianEstimate)
+            theta = self._away(found.engine_theta, problem.layout.patterns)
+            return np.append(theta, np.log(found.sigma / problem.data.y_scale))
+        marginal = self.base.marginal
         x = marginal.start(None)
         p, q = marginal.problem.n_beta, marginal.problem.n_theta
         theta = self._away(x[p : p + q], marginal.problem.arranged.patterns)
-        return problem, np.concatenate([theta, x[p + q :]]), engine.zero
+        return np.concatenate([theta, x[p + q :]])
 
     def _away(self, theta: Vector, patterns: Any) -> Vector:
         """Diagonal elements that are not near zero."""
@@ -166,96 +203,9 @@ class NeuralModel:
         effects = sum(t.n_levels * len(t.names) for t in terms)
         if self.base.is_gaussian:
             return float((n + 2 * effects) * P**2 + P**3)
-        nodes = 15.0 ** sum(len(t.names) for t in terms)
-        levels = terms[0].n_levels
-        # Rows by nodes by columns are formed, at about twenty operations each.
-        return n * P**2 + levels * nodes * P**2 + 20.0 * n * nodes * P
-
-
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """Searches side by side, a thread a core."""
-
-    problem: NeuralProblem
-    layout: SearchLayout
-    groups: NDArray[np.int32]
-    tau: Vector
-    kept: Any
-    max_steps: int
-
-    def first(self, starts: list[Start], line: ProgressLine) -> list[Ended]:
-        """Every start, a few steps."""
-        stop = min(LOOK, self.max_steps)
-        begun = []
-        with precise():
-            for s in starts:
-                p = self.layout.places.n_beta
-                x = np.concatenate([np.zeros(p), s.weights, self.tau])
-                penalty = jnp.zeros(self.layout.n_groups)
-                begun.append(
-                    (s, begin(jnp.asarray(x), penalty, self.kept, self._places))
-                )
-        return self._all(begun, stop, False, COARSE, line, "first steps")
-
-    def second(self, found: list[Ended], line: ProgressLine) -> list[Ended]:
-        """The better half goes on."""
-        ranked = sorted(found, key=lambda e: -e.evidence)
-        keep = max(len(ranked) // 2, min(4, len(ranked)))
-        going = [(e.start, e.search) for e in ranked[:keep]]
-        later = self._all(going, self.max_steps, False, COARSE, line, "searches")
-        return [*later, *ranked[keep:]]
-
-    def polish(self, found: list[Ended], line: ProgressLine) -> list[Ended]:
-        """Those that may count, to convergence at the penalties of the best point."""
-        chosen = contenders(found)
-        ended = {id(e) for e in chosen}
-        again = []
-        with precise():
-            for e in chosen:
-                best = e.search.best
-                s = begin(
-                    jnp.asarray(best.x),
-                    jnp.asarray(best.log_penalty),
-                    e.search.kept,
-                    self._places,
-                )
-                again.append((e.start, s))
-        polished = self._all(again, POLISH_STEPS, True, FINE, line, "last steps")
-        return [*polished, *(e for e in found if id(e) not in ended)]
-
-    @property
-    def _places(self) -> Any:
-        return self.layout.places
-
-    def _all(
-        self,
-        begun: list[tuple[Start, Search]],
-        n_steps: int,
-        frozen: bool,
-        tolerance: float,
-        line: ProgressLine,
-        what: str,
-    ) -> list[Ended]:
-        def one(pair: tuple[Start, Search]) -> Ended:
-            start, search = pair
-            with precise():
-                found = run(
-                    search._replace(quiet=jnp.asarray(0)),
-                    self.problem.data,
-                    self.groups,
-                    start.active,
-                    np.int64(n_steps),
-                    np.bool_(frozen),
-                    np.float64(tolerance),
-                    layout=self.layout,
-                )
-                return Ended(start, to_numpy(found), int(found.quiet) >= QUIET, frozen)
-
-        out: list[Ended] = []
-        # Threads of BLAS would wait for each other: searches run side by side instead.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor() as pool:
-            # The first call compiles.
-            for e in chain(map(one, begun[:1]), pool.map(one, begun[1:])):
-                out.append(e)
-                line.update(len(out), len(begun), what)
-        return out
+        crossed = structure(self.base.marginal.problem) in ("crossed", "wide")
+        nodes = 1.0 if crossed else 15.0 ** sum(len(t.names) for t in terms)
+        levels = effects if crossed else terms[0].n_levels
+        # Rows by nodes by columns are formed, at about twenty operations each, and are
+        # five times as slow as matrix products.
+        return 5.0 * (n * P**2 + levels * nodes * P**2 + 20.0 * n * nodes * P)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -20,6 +21,9 @@ from ngmm.networks import Inputs
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+
+# Rows that go through the networks at once.
+BLOCK = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,18 +134,13 @@ class FittedNetworks:
 
     def with_coefficients(self) -> FittedNetworks:
         """The same, with what makes outputs orthogonal to the columns they share."""
-        terms = self._terms([d.inputs for d in self.designs])
+        inputs = [d.inputs for d in self.designs]
         bases = [d.basis(self.X) for d in self.designs]
         found = []
         for member in self.members:
-            with precise():
-                g = np.asarray(_raw(self.weights(member), terms, layout=self.stack))
-            found.append(
-                tuple(
-                    np.linalg.lstsq(b, g[:, t], rcond=None)[0]
-                    for t, b in enumerate(bases)
-                )
-            )
+            g = _raw(self.weights(member), inputs, self.stack)
+            each = zip(bases, g.T, strict=True)
+            found.append(tuple(_regression(basis, column) for basis, column in each))
         return replace(self, coefficients=tuple(found))
 
     def weights(self, member: Member) -> Vector:
@@ -165,11 +164,9 @@ class FittedNetworks:
 
     def member_outputs(self, inputs: Sequence[Inputs], X: Matrix) -> NDArray:
         """The same for each member: (members, n, terms)."""
-        terms = self._terms(inputs)
         out = []
         for member, coefficients in zip(self.members, self.coefficients, strict=True):
-            with precise():
-                g = np.array(_raw(self.weights(member), terms, layout=self.stack))
+            g = _raw(self.weights(member), inputs, self.stack)
             for t, (design, c) in enumerate(
                 zip(self.designs, coefficients, strict=True)
             ):
@@ -179,26 +176,65 @@ class FittedNetworks:
 
     def jacobian(self, member: Member, inputs: Sequence[Inputs], X: Matrix) -> Matrix:
         """Derivative of the linear predictor in a member's weights, (n, n_weights)."""
-        w = self.weights(member)
-        with precise():
-            J = np.array(_raw_jacobian(w, self._terms(inputs), layout=self.stack))
-            own = _raw_jacobian(
-                w, self._terms([d.inputs for d in self.designs]), layout=self.stack
-            )
-        start = 0
-        for design, size in zip(self.designs, self.stack.sizes, strict=True):
-            part = slice(start, start + size)
-            basis = design.basis(self.X)
-            if basis.shape[1]:
-                c = np.linalg.lstsq(basis, np.asarray(own)[:, part], rcond=None)[0]
-                J[:, part] -= design.basis(X) @ c
-            start += size
+        J = _raw_jacobian(self.weights(member), inputs, self.stack)
+        coefficients = self._jacobian_coefficients[self.members.index(member)]
+        each = zip(self.designs, coefficients, strict=True)
+        for (design, c), part in zip(each, self._parts, strict=True):
+            J[:, part] -= design.basis(X) @ c
         return self.scale * J * member.active
 
-    def _terms(self, inputs: Sequence[Inputs]) -> tuple[Term, ...]:
-        return tuple(
-            Term(jax.tree.map(np.asarray, i), np.zeros((i.n_rows, 0))) for i in inputs
-        )
+    @cached_property
+    def _jacobian_coefficients(self) -> list[list[Matrix]]:
+        """What makes Jacobians orthogonal to the columns that outputs share."""
+        inputs = [d.inputs for d in self.designs]
+        bases = [d.basis(self.X) for d in self.designs]
+        out = []
+        for member in self.members:
+            J = _raw_jacobian(self.weights(member), inputs, self.stack)
+            each = zip(bases, self._parts, strict=True)
+            out.append([_regression(basis, J[:, part]) for basis, part in each])
+        return out
+
+    @property
+    def _parts(self) -> list[slice]:
+        """The weights of each network."""
+        stop = np.cumsum(self.stack.sizes)
+        return [slice(b - n, b) for b, n in zip(stop, self.stack.sizes, strict=True)]
+
+
+def _regression(basis: Matrix, y: Matrix) -> Matrix:
+    """Least-squares coefficients."""
+    return np.asarray(np.linalg.lstsq(basis, y, rcond=None)[0], dtype=np.float64)
+
+
+def _raw(w: Vector, inputs: Sequence[Inputs], stack: Stack) -> Matrix:
+    """Raw outputs of the networks, (n, terms)."""
+    return _in_blocks(_outputs_of, w, inputs, stack)
+
+
+def _raw_jacobian(w: Vector, inputs: Sequence[Inputs], stack: Stack) -> Matrix:
+    """Derivatives of the raw outputs in all weights, (n, n_weights)."""
+    return _in_blocks(_jacobian_of, w, inputs, stack)
+
+
+def _in_blocks(
+    fun: Compiled, w: Vector, inputs: Sequence[Inputs], stack: Stack
+) -> Matrix:
+    """Rows in blocks of few sizes: memory is bounded, and little is compiled."""
+    n = inputs[0].n_rows
+    size = min(BLOCK, 1 << max(int(n - 1).bit_length(), 4))
+    out = []
+    for start in range(0, max(n, 1), size):
+        rows = np.minimum(np.arange(start, start + size), n - 1)
+        terms = tuple(_term(i, rows) for i in inputs)
+        with precise():
+            out.append(np.asarray(fun(w, terms, layout=stack)))
+    return np.concatenate(out)[:n]
+
+
+def _term(inputs: Inputs, rows: NDArray[np.intp]) -> Term:
+    own = jax.tree.map(lambda a: np.asarray(a)[rows], inputs)
+    return Term(own, np.zeros((len(rows), 0)))
 
 
 def _outputs(w: Array, terms: tuple[Term, ...], *, layout: Stack) -> Array:
@@ -209,5 +245,5 @@ def _jacobian(w: Array, terms: tuple[Term, ...], *, layout: Stack) -> Array:
     return jacobian(w, terms, layout)
 
 
-_raw = Compiled(_outputs, alone=True)
-_raw_jacobian = Compiled(_jacobian, alone=True)
+_outputs_of = Compiled(_outputs, alone=True)
+_jacobian_of = Compiled(_jacobian, alone=True)

@@ -63,7 +63,9 @@ def fit_stochastic(
         X=design.X,
         stack=Stack(networks, tuple(len(p) for p in parts)),
         members=(member,),
-        groups=np.repeat(np.arange(len(parts)), [len(p) for p in parts]),
+        groups=np.repeat(
+            np.arange(len(parts), dtype=np.int32), [len(p) for p in parts]
+        ),
         n_beta=design.X.shape[1],
         scale=found.scale,
         coefficients=(found.coefficients,),

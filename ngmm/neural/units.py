@@ -51,7 +51,8 @@ def to_user(model: Model, beta: Vector, tau: Vector) -> Parameters:
     problem = model.marginal.problem
     user_beta, theta, log_phi = problem.to_user(np.concatenate([beta, tau]))
     scale = None if log_phi is None else float(np.exp(log_phi))
-    return Parameters(user_beta, theta, scale, np.linalg.inv(problem.jacobian))
+    slope = np.asarray(np.linalg.inv(problem.jacobian), dtype=np.float64)
+    return Parameters(user_beta, theta, scale, slope)
 
 
 def to_engine(

@@ -144,6 +144,34 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Size:
+    """Numbers of any size, each with three significant digits or more."""
+
+    name: str
+    header: str
+    align: Align = "right"
+    labels_rows: bool = False
+
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The numbers; a dash where missing."""
+        return [formatting.significant(value) for value in floats(frame, self.name)]
+
+
+@dataclass(frozen=True)
+class Percent:
+    """Shares as whole percentages."""
+
+    name: str
+    header: str
+    align: Align = "right"
+    labels_rows: bool = False
+
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The percentages; a dash where missing."""
+        return [formatting.share(value) for value in floats(frame, self.name)]
+
+
+@dataclass(frozen=True)
 class PValue:
     """P-values to three decimals."""
 
@@ -195,6 +223,20 @@ class Interval:
         # Decimals given by the caller are meant; chosen ones can fail a tiny estimate.
         scale = None if self.decimals is None else 1.0
         return formatting.interval(low, high, decimals, scale=scale)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Marks rows whose value is a convention and not an estimate; empty elsewhere."""
+
+    name: str
+    header: str
+    align: Align = "center"
+    labels_rows: bool = False
+
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The marks."""
+        return ["(fixed)" if value is True else "" for value in frame[self.name]]
 
 
 @dataclass(frozen=True)

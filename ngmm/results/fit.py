@@ -11,15 +11,17 @@ import numpy as np
 import pandas as pd
 
 from ngmm.design import Design, DesignSpec
-from ngmm.errors import OptionError
+from ngmm.errors import NotSupportedError, OptionError
 from ngmm.estimation.estimators import Newton
 from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
 from ngmm.inference.analysis import Analysis, analyse
+from ngmm.inference.latent import LatentAnalysis
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.inference.quantiles import check_level
 from ngmm.inference.verdict import Verdict
+from ngmm.likelihood.latent.estimate import LatentEstimate
 from ngmm.model import Estimate, Model
 from ngmm.neural.fitting import NeuralFit, given_networks
 from ngmm.neural.record import FittedNetworks
@@ -27,6 +29,12 @@ from ngmm.results.call import Call
 from ngmm.results.coefficients import coefficient_frame
 from ngmm.results.document import Document
 from ngmm.results.intervals import check_method, wald_frame
+from ngmm.results.latent import (
+    latent_method_text,
+    latent_network_frame,
+    loading_table,
+)
+from ngmm.results.networks import method_and_status, network_caption, network_frame
 from ngmm.results.prediction import predict
 from ngmm.results.random_effects import coefficient_frames, mode_frames
 from ngmm.results.refitting import with_response
@@ -35,7 +43,12 @@ from ngmm.results.response import residuals
 from ngmm.results.simulation import check_count, check_seed, simulate_responses
 from ngmm.results.summary import brief, summarise
 from ngmm.results.table import Table
-from ngmm.results.tables import coef_table, method_caption, varcorr_table
+from ngmm.results.tables import (
+    coef_table,
+    method_caption,
+    network_table,
+    varcorr_table,
+)
 from ngmm.results.variances import variance_frame
 
 if TYPE_CHECKING:
@@ -172,6 +185,8 @@ class MixedModelFit:
 
         Networks add their effective number of weights.
         """
+        if isinstance(self.estimate, LatentEstimate):
+            return self.estimate.df
         if self.networks is None:
             return self.model.df
         return self.model.df + float(self.networks.edf.sum())
@@ -204,16 +219,22 @@ class MixedModelFit:
     @property
     def n_levels(self) -> dict[str, int]:
         """Grouping factor -> number of levels."""
-        return {t.group: t.n_levels for t in self.design.random}
+        terms = (*self.design.random, *self.design.latent)
+        return {t.group: t.n_levels for t in terms}
 
     @property
     def group_sizes(self) -> dict[str, tuple[float, float, float]]:
         """Grouping factor -> smallest, median and largest number of rows of a level."""
         out: dict[str, tuple[float, float, float]] = {}
-        for t in self.design.random:
+        for t in (*self.design.random, *self.design.latent):
             size = np.bincount(t.codes, minlength=t.n_levels)
             out[t.group] = (int(size.min()), float(np.median(size)), int(size.max()))
         return out
+
+    @property
+    def is_neural(self) -> bool:
+        """Whether the formula has networks, in its fixed part or as random effects."""
+        return self.networks is not None or bool(self.design.latent)
 
     @property
     def aliased(self) -> tuple[str, ...]:
@@ -232,8 +253,12 @@ class MixedModelFit:
 
     @property
     def estimate_text(self) -> str:
-        """How the search for the maximum ended."""
+        """How the maximum was searched for, and how the search ended."""
         e = self.estimate
+        if isinstance(e, LatentEstimate):
+            return latent_method_text(e)
+        if self.networks is not None:
+            return method_and_status(self.networks, e.status)
         if e.status is Status.CONVERGED:
             kind = "Newton" if isinstance(self.estimator, Newton) else "gradient"
             return f"converged in {e.n_steps} {kind} steps"
@@ -275,7 +300,8 @@ class MixedModelFit:
         """
         check_level(level)
         frame = coefficient_frame(self._analysis, self._df, level)
-        return coef_table(frame, method_caption(self.df_method), level=level)
+        caption = method_caption(self.df_method, self.networks)
+        return coef_table(frame, caption, level=level)
 
     def varcorr(self, level: float = 0.95) -> Table:
         """Standard deviations and correlations of random effects, and the residual.
@@ -292,6 +318,84 @@ class MixedModelFit:
         check_level(level)
         frame = variance_frame(self._analysis, level)
         return varcorr_table(frame, level=level)
+
+    def nn_table(self) -> Table:
+        """Network terms: size, effective size, penalty, and what they amount to.
+
+        Columns of its frame, a row each term:
+
+        layout
+            Inputs (with an indicator for each level of a factor), hidden units, output;
+            of the best of the networks that are averaged.
+        weights
+            Number of its weights.
+        edf
+            Effective number of weights, which `df_model` counts; missing for networks
+            fitted by minibatches.
+        penalty
+            Ridge penalty of the weights: geometric mean, weighted by the effective
+            weights it governs; 0 where nothing is penalised.
+        sd
+            Standard deviation of the term's contribution f over the rows, on the scale
+            of the link.
+        linear
+            Share of its variance that is a linear function of the inputs.
+        spread
+            Root mean square difference between f and the networks that are averaged,
+            over sd.
+
+        Raises
+        ------
+        OptionError
+            If the formula has no network terms.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ nn(Days, hidden=()) + (1 | Subject)", data)
+        >>> fit.nn_table().to_frame().loc["nn(Days)", ["layout", "edf"]].tolist()
+        ['1-1', 1.0]
+        """
+        if isinstance(self._analysis, LatentAnalysis):
+            return network_table(latent_network_frame(self._analysis))
+        if self.networks is None:
+            raise OptionError(
+                "the model has no network terms; write one into the formula, such as "
+                "nn(x1, x2)"
+            )
+        frame = network_frame(self.networks)
+        return network_table(frame, network_caption(self.networks))
+
+    def loadings(self, level: float = 0.95) -> Table:
+        """Slopes of the linear predictor in v, the input of a neural random effect.
+
+        For ``(nn(item, hidden=()) | student)`` they are the discriminations of the
+        items. A row for each level of a factor, at the means of numeric inputs and the
+        first levels of other factors; for a numeric input, by how much the slope grows
+        from half a standard deviation below the mean to as much above, per unit of the
+        input; ``(average)``, without a factor, at the means of all inputs. With hidden
+        layers they are slopes at v = 0.
+
+        Parameters
+        ----------
+        level
+            Confidence level of the Wald intervals.
+
+        Raises
+        ------
+        OptionError
+            If the formula has no neural random effect.
+        NotSupportedError
+            If the network reads arrays.
+        """
+        check_level(level)
+        if not isinstance(self._analysis, LatentAnalysis):
+            raise OptionError(
+                "loadings are those of a neural random effect; write one into the "
+                "formula, such as (nn(item) | student)"
+            )
+        return loading_table(self._analysis, self.spec, level)
 
     def conf_int(self, level: float = 0.95, method: str = "wald") -> Table:
         """Confidence intervals of all parameters.
@@ -318,12 +422,15 @@ class MixedModelFit:
     def ranef(self, *, cond_sd: bool = False) -> dict[str, pd.DataFrame]:
         """Conditional modes of the random effects, b given the data.
 
+        Of a neural random effect the posterior means of its latent values v, which
+        have a standard normal distribution over levels.
+
         Parameters
         ----------
         cond_sd
             Add columns ``<name>_sd``: conditional standard deviations, given the
             variance parameters and beta; from the curvature at the mode unless the
-            model is Gaussian.
+            model is Gaussian. Posterior standard deviations of v.
 
         Returns
         -------
@@ -339,7 +446,17 @@ class MixedModelFit:
         -------
         dict
             Grouping factor -> frame with a row a level and a column a coefficient.
+
+        Raises
+        ------
+        NotSupportedError
+            If the random effect is neural.
         """
+        for term in self.design.latent:
+            raise NotSupportedError(
+                f"{term.label} does not add to coefficients; use ranef() for v and "
+                "loadings() for what a unit of it does"
+            )
         return coefficient_frames(self.ranef(), self.fixef)
 
     def collinearity(self) -> Table:
@@ -373,6 +490,7 @@ class MixedModelFit:
     def fitted(self) -> pd.Series:
         """Fitted means at the conditional modes, by row used.
 
+        Of a neural random effect, posterior means of the mean (see `predict`).
         Probabilities where the response counts successes.
         """
         return pd.Series(self.predict(), name="fitted")
@@ -398,7 +516,11 @@ class MixedModelFit:
         OptionError
             If there is no such kind.
         """
-        eta = self.predict(kind="link").to_numpy()
+        if isinstance(self._analysis, LatentAnalysis):
+            # Where the mean is the fitted one, that averaged over v.
+            eta = self.model.family.transform.link(self.predict().to_numpy())
+        else:
+            eta = self.predict(kind="link").to_numpy()
         values = residuals(self._analysis, eta, kind, self.seed)
         return pd.Series(values, index=self.design.index, name="resid")
 
@@ -448,6 +570,12 @@ class MixedModelFit:
         level
             Level of the interval.
 
+        With a neural random effect nothing is evaluated at a mode: for a known level
+        the mean (``kind="link"``: the linear predictor) is averaged over the posterior
+        distribution of its latent values v, under ``re="marginal"`` and
+        ``new_levels="marginal"`` over their normal distribution; ``re="none"`` and
+        ``"population"`` are v = 0.
+
         Returns
         -------
         Series or DataFrame
@@ -461,6 +589,8 @@ class MixedModelFit:
         OptionError
             If an argument is not one of those above, or the mean or interval asked for
             does not exist for the family.
+        NotSupportedError
+            For se or interval with a neural random effect.
 
         Examples
         --------
@@ -615,6 +745,8 @@ class MixedModelFit:
 
     @cached_property
     def _analysis(self) -> Analysis:
+        if isinstance(self.estimate, LatentEstimate):
+            return LatentAnalysis(self.model, self.estimate)
         if self.networks is None:
             return analyse(self.model, self.estimate)
         given = given_networks(self.model, self.networks)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ngmm.neural.record import FittedNetworks
     from ngmm.results.table import Table
 
 
@@ -139,6 +140,20 @@ class Fitted(Protocol):
     @property
     def aliased(self) -> tuple[str, ...]:
         """Columns dropped because they are linear combinations of others."""
+        ...
+
+    @property
+    def networks(self) -> FittedNetworks | None:
+        """The fitted networks; None if the formula has none."""
+        ...
+
+    @property
+    def is_neural(self) -> bool:
+        """Whether the formula has networks anywhere."""
+        ...
+
+    def nn_table(self) -> Table:
+        """The network terms, a row each."""
         ...
 
     def coef_table(self, level: float = 0.95) -> Table:

@@ -185,6 +185,30 @@ def percent(level: float) -> str:
     return f"{100 * level:g}%"
 
 
+def significant(value: float) -> str:
+    """A number with three significant digits, or all those before the point.
+
+    Examples
+    --------
+    >>> significant(0.01234), significant(1234.5), significant(1.2e9)
+    ('0.0123', '1,234', '1.2e+09')
+    """
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def share(value: float) -> str:
+    """A share as a whole percentage.
+
+    Examples
+    --------
+    >>> share(0.613), share(float("nan"))
+    ('61%', '-')
+    """
+    return f"{100 * value:.0f}%" if math.isfinite(value) else MISSING
+
+
 def _positive(values: ArrayLike) -> NDArray[np.float64]:
     """Sizes of the entries that are finite and not zero."""
     sizes = np.abs(np.asarray(values, dtype=float)).ravel()

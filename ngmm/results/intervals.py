@@ -43,7 +43,10 @@ def wald_frame(coefficients: pd.DataFrame, variances: pd.DataFrame) -> pd.DataFr
     """
     columns = ["estimate", "conf_low", "conf_high"]
     fixed = coefficients.loc[:, columns]
-    records = [_parameter(r) for r in variances.to_dict("records")]
+    estimated = [r for r in variances.to_dict("records") if r.get("fixed") is not True]
+    if not estimated:
+        return fixed.copy()
+    records = [_parameter(r) for r in estimated]
     random = pd.DataFrame(
         [values for _, values in records],
         index=pd.Index([label for label, _ in records], dtype=object),

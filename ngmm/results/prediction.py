@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from ngmm.design import DesignSpec
 from ngmm.inference.analysis import Analysis
+from ngmm.inference.latent import LatentAnalysis
 from ngmm.inference.marginal_mean import (
     marginal_mean,
     marginal_slope,
     marginal_variance,
 )
 from ngmm.inference.quantiles import critical
+from ngmm.results.latent import predict_latent
 from ngmm.results.linear_predictor import (
     Variance,
     effects_of,
@@ -35,6 +37,8 @@ def predict(
     analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request, seed: int
 ) -> pd.Series | pd.DataFrame:
     """What `MixedModelFit.predict` gives."""
+    if isinstance(analysis, LatentAnalysis):
+        return predict_latent(analysis, spec, newdata, ask, seed)
     if newdata is None:
         rows = training_rows(analysis)
     else:

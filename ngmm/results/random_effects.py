@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ngmm.inference.analysis import Analysis
+from ngmm.inference.latent import LatentAnalysis
+from ngmm.results.latent import latent_mode_frames
 
 
 def mode_frames(analysis: Analysis, *, cond_sd: bool) -> dict[str, pd.DataFrame]:
@@ -14,6 +16,8 @@ def mode_frames(analysis: Analysis, *, cond_sd: bool) -> dict[str, pd.DataFrame]
     With ``cond_sd``, columns ``<name>_sd`` follow: standard deviations given the
     variance parameters and beta.
     """
+    if isinstance(analysis, LatentAnalysis):
+        return latent_mode_frames(analysis, cond_sd=cond_sd)
     terms = analysis.model.design.random
     values: dict[str, dict[str, np.ndarray]] = {}
     levels: dict[str, pd.Index] = {}

@@ -76,7 +76,7 @@ def new_rows(analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request) -
         newdata, random=wanted or False, levels=not ask.integrate
     )
     if new.unseen and ask.new_levels == "error":
-        raise NewDataError(_unseen_text(new.unseen))
+        raise NewDataError(unseen_text(new.unseen))
     design, terms = analysis.design, iter(new.random)
     built = {t.group for t in new.random}
     return Rows(
@@ -101,7 +101,11 @@ def network_outputs(
     return analysis.networks.outputs(inputs, X)
 
 
-def _unseen_text(unseen: Mapping[str, pd.Series]) -> str:
+def unseen_text(
+    unseen: Mapping[str, pd.Series],
+    marginal: str = "zero, with the variance between levels in se and interval",
+) -> str:
+    """What levels are new, and what to do with them."""
     parts = []
     for group, counts in unseen.items():
         labels = ", ".join(str(label) for label in counts.index[:5])
@@ -113,6 +117,5 @@ def _unseen_text(unseen: Mapping[str, pd.Series]) -> str:
         )
     return (
         "; ".join(parts) + '; pass new_levels="population" (their effects are zero), '
-        '"marginal" (zero, with the variance between levels in se and interval) or '
-        '"sample" (drawn at random)'
+        f'"marginal" ({marginal}) or "sample" (drawn at random)'
     )

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from ngmm.errors import OptionError
 from ngmm.inference.analysis import Analysis
+from ngmm.inference.latent import LatentAnalysis
+from ngmm.likelihood.latent.predict import simulate
 from ngmm.results.response import draw
 
 
@@ -39,6 +41,9 @@ def check_count(n: object, name: str = "n") -> int:
 def simulate_responses(analysis: Analysis, n: int, seed: int) -> NDArray[np.float64]:
     """(rows, n) draws: new random effects, and new responses given them."""
     generator = np.random.default_rng(seed)
+    if isinstance(analysis, LatentAnalysis):
+        draws = [simulate(analysis.estimate, generator) for _ in range(n)]
+        return np.column_stack(draws)
     model = analysis.model
     design = model.design
     mean = design.X @ analysis.estimate.beta + design.offset

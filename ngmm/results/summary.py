@@ -19,6 +19,7 @@ from ngmm.results.formatting import integer, number
 from ngmm.results.render import one_line
 from ngmm.results.tables import (
     brief_coef_table,
+    brief_network_table,
     coef_table,
     dispersion_table,
     method_caption,
@@ -36,7 +37,8 @@ def summarise(fit: Fitted) -> Document:
     """The full summary of a fitted model.
 
     The verdict comes first, then the model, the data and the method, the fit in
-    figures, the standard deviations of the random effects and the fixed effects.
+    figures, the standard deviations of the random effects, the fixed effects and the
+    network terms.
 
     Parameters
     ----------
@@ -65,9 +67,8 @@ def summarise(fit: Fitted) -> Document:
     )
     variances = fit.varcorr(_LEVEL).to_frame()
     random = random_effects_table(variances, level=_LEVEL)
-    fixed = coef_table(
-        fit.coef_table(_LEVEL).to_frame(), method_caption(fit.df_method), level=_LEVEL
-    )
+    caption = method_caption(fit.df_method, fit.networks)
+    fixed = coef_table(fit.coef_table(_LEVEL).to_frame(), caption, level=_LEVEL)
     dispersion = dispersion_table(variances, fit.family, level=_LEVEL)
     sections = _sections(fit, random, dispersion, fixed)
     body = [Fields(fields), Line(figures), *sections]
@@ -111,7 +112,10 @@ def brief(fit: Fitted) -> Document:
 def _head(fit: Fitted, verdict: Verdict) -> list[Block]:
     """The kind of model with the verdict; the messages if it is not a good one."""
     linear = fit.family == "gaussian" and fit.link == "identity"
-    text = "Linear mixed model" if linear else "Generalized linear mixed model"
+    if fit.is_neural:
+        text = "Neural mixed model" if linear else "Neural generalized mixed model"
+    else:
+        text = "Linear mixed model" if linear else "Generalized linear mixed model"
     if verdict.ok:
         return [Title(text, "[OK]")]
     messages = tuple(
@@ -139,6 +143,9 @@ def _sections(
         sections.append(Section("Dispersion", dispersion))
     if len(fixed.frame) > 0:
         sections.append(Section("Fixed effects", fixed))
+    if fit.is_neural:
+        networks = brief_network_table(fit.nn_table().to_frame())
+        sections.append(Section("Network terms", networks))
     return sections
 
 
@@ -170,7 +177,8 @@ def _estimate(fit: Fitted) -> str:
     method = (
         "restricted maximum likelihood (REML)" if fit.reml else "maximum likelihood"
     )
-    return f"{method}, {fit.estimate_text}" if fit.estimate_text else method
+    mark = ";" if fit.is_neural else ","
+    return f"{method}{mark} {fit.estimate_text}" if fit.estimate_text else method
 
 
 def _loglik(fit: Fitted) -> tuple[str, str]:

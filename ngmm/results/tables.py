@@ -9,11 +9,16 @@ import pandas as pd
 
 from ngmm.results.columns import (
     Column,
+    Count,
     FirstOf,
+    Fixed,
     Interval,
     Label,
     Number,
+    Percent,
     PValue,
+    Size,
+    Text,
     floats,
 )
 from ngmm.results.formatting import percent
@@ -22,6 +27,8 @@ from ngmm.results.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from ngmm.neural.record import FittedNetworks
 
     _Row = dict[str, Any]
 
@@ -41,15 +48,27 @@ _VARIANCES = {
 }
 
 
-def method_caption(df_method: str) -> str:
+def method_caption(df_method: str, networks: FittedNetworks | None = None) -> str:
     """How the coefficients were tested, in words.
+
+    Parameters
+    ----------
+    df_method
+        How the degrees of freedom were found.
+    networks
+        The networks beside the coefficients, if any.
 
     Examples
     --------
     >>> method_caption("satterthwaite")
     't tests with Satterthwaite degrees of freedom'
     """
-    return _TESTS.get(df_method, f"t tests with {df_method} degrees of freedom")
+    text = _TESTS.get(df_method, f"t tests with {df_method} degrees of freedom")
+    if networks is None:
+        return text
+    if networks.has_covariance:
+        return f"{text}; standard errors allow for the networks"
+    return f"{text}; standard errors take the networks as known"
 
 
 def coef_table(frame: pd.DataFrame, caption: str = "", *, level: float = 0.95) -> Table:
@@ -118,6 +137,8 @@ def varcorr_table(
     if "dispersion" in frame:
         dispersion = [Number("dispersion", "dispersion", missing="")]
         interval = FirstOf(_dispersion_interval(header), interval)
+    if "fixed" in frame:
+        interval = FirstOf(Fixed("fixed", header), interval)
     columns = (
         Label("group", "group", once=True),
         Label("name", "name"),
@@ -151,6 +172,9 @@ def random_effects_table(
     if "dispersion" in frame:
         frame = frame.loc[frame["dispersion"].isna()]
     wide = _one_row_per_effect(frame)
+    if "fixed" in frame:
+        # Neural random effects have no correlations, and no others stand beside them.
+        wide["fixed"] = list(frame["fixed"])
     n_corr = sum(str(name).startswith("corr_with_") for name in wide.columns)
     header = f"{percent(level)} CI"
     columns: list[Column] = [
@@ -159,7 +183,10 @@ def random_effects_table(
         Number("sd", "sd", exact_zero=True),
     ]
     if intervals:
-        columns.append(_sd_interval("conf_low", "conf_high", header))
+        interval: Column = _sd_interval("conf_low", "conf_high", header)
+        if "fixed" in wide:
+            interval = FirstOf(Fixed("fixed", header), interval)
+        columns.append(interval)
     columns += [
         Number(f"corr_with_{j}", "corr" if j == 1 else "", decimals=2, missing="")
         for j in range(1, n_corr + 1)
@@ -199,6 +226,43 @@ def dispersion_table(
         columns.append(_dispersion_interval(header))
     caption = _VARIANCES.get(family, "") if intervals else ""
     return Table(frame.loc[rows], caption, tuple(columns), "Dispersion")
+
+
+def network_table(frame: pd.DataFrame, caption: str = "") -> Table:
+    """The table of network terms.
+
+    Parameters
+    ----------
+    frame
+        Index: labels of the terms. Columns: layout, weights, edf, penalty, sd, linear,
+        spread.
+    caption
+        Printed below the table.
+    """
+    columns: list[Column] = [
+        Label(),
+        Text("layout", "layout"),
+        Count("weights", "weights"),
+        Number("edf", "edf", decimals=1),
+        Size("penalty", "penalty"),
+        Number("sd", "sd(f)"),
+        Percent("linear", "linear"),
+    ]
+    if np.isfinite(floats(frame, "spread")).any():
+        columns.append(Percent("spread", "spread"))
+    return Table(frame.copy(), caption, tuple(columns), "Network terms")
+
+
+def brief_network_table(frame: pd.DataFrame) -> Table:
+    """The summary's view of `network_table`."""
+    columns = (
+        Label(),
+        Text("layout", "layout"),
+        Number("edf", "edf", decimals=1),
+        Number("sd", "sd(f)"),
+        Percent("linear", "linear"),
+    )
+    return Table(frame.copy(), columns=columns, title="Network terms")
 
 
 def _dispersion_interval(header: str) -> Interval:

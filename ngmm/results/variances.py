@@ -15,20 +15,25 @@ from ngmm.inference.components import (
     fisher_interval,
     log_interval,
 )
+from ngmm.inference.latent import LatentAnalysis
 from ngmm.inference.quantiles import critical
+from ngmm.results.latent import latent_variance_rows
 
 
 def variance_frame(analysis: Analysis, level: float) -> pd.DataFrame:
     """Columns group, name, name2, variance, sd, corr, conf_low, conf_high.
 
     A row with ``name2`` is about a correlation, any other about a standard deviation.
-    At a boundary (a variance of zero, a correlation of one) limits are NaN. The
+    The standard deviations of a latent input of a network are one by definition: True
+    in a column ``fixed``. At a boundary (a variance of zero, a correlation of one) limits are NaN. The
     dispersion parameter of a family that has one is the last row, in a column
     ``dispersion`` of its own.
     """
     cov = analysis.parameter_covariance
     z = float(critical(level))
     rows: list[dict[str, Any]] = []
+    if isinstance(analysis, LatentAnalysis):
+        rows += latent_variance_rows(analysis)
     start = 0
     for term, c in zip(analysis.model.design.random, analysis.components, strict=True):
         size = c.d_log_sd.shape[1] - 1

@@ -54,6 +54,7 @@ class StubFit:
     estimate_text: str = "converged in 6 Newton steps"
     integral_text: str = "exact"
     aliased: tuple[str, ...] = ()
+    networks: None = None
     df_method: str = "satterthwaite"
     verdict: StubVerdict = StubVerdict()
 
@@ -69,6 +70,9 @@ class StubFit:
         frame = pd.DataFrame(list(self.effects), columns=pd.Index(names))
         frame.insert(3, "variance", frame["sd"] ** 2)
         return varcorr_table(frame, level=level)
+
+    def nn_table(self) -> Table:
+        raise NotImplementedError
 
     def check(self) -> StubVerdict:
         return self.verdict

@@ -166,6 +166,15 @@ class LatentEngine:
         common = self.placing.common
         return common and suits_table(self.problem.rows, self.problem.cells)
 
+    @property
+    def work(self) -> float:
+        """Multiply-adds of an evaluation with derivatives, roughly."""
+        rows, P = self.problem.rows, float(self.problem.n_psi)
+        if self.tabled:
+            cells = float(self.problem.cells.n)
+            return self.n_nodes * cells * (rows.n_levels * cells + P * P)
+        return self.n_nodes * (len(rows.y) + rows.n_levels) * P * P
+
     @cached_property
     def data(self) -> LatentData:
         """Rows, arranged."""

@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.estimation.status import Status
+from ngmm.likelihood.estimates import Estimate
 from ngmm.likelihood.integral import Integral
 from ngmm.likelihood.latent.engine import LatentEngine
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+# Directions of less information than this share of the largest are not identified.
+FLAT = 1e-10
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LatentEstimate:
+class LatentEstimate(Estimate):
     """A maximum of the (penalised) likelihood, and what it says of the levels.
+
+    theta is empty: the variance of v is one. The log-likelihood is without the penalty.
 
     Attributes
     ----------
-    beta
-        (p,) fixed effects.
     weights
         Weights of the network, a pytree of arrays. The signs of v are chosen so that h
         rises with v, on average over the rows; with several dimensions and a bilinear
         h, the axes are those along which it varies most, in order.
-    sigma
-        Residual standard deviation of a Gaussian family, otherwise 1.
-    phi
-        Dispersion parameter of the family, None if it has none.
-    loglik
-        Log-likelihood, without the penalty.
     means, covs
         (levels, d) and (levels, d, d) posterior moments of v, given the parameters.
-    status
-        How the search ended.
-    gain
-        Log-likelihood that a further Newton step would add.
-    n_steps
-        Evaluations with derivatives.
     integral
         The rule, and the error it is estimated to have.
     information
@@ -50,8 +42,9 @@ class LatentEstimate:
     penalty
         (m,) ridge penalty of each weight; zeros for maximum likelihood.
     edf
-        Effective number of weights: all of them without a penalty, less the rotations
-        of v that leave a bilinear h as it is.
+        Effective number of weights: all of them without a penalty, less the rotations.
+    rotations
+        Dimension of the rotations of v that the weights can undo.
     evidence
         Laplace approximation to the log-evidence, by which restarts are ranked; None
         without a penalty.
@@ -61,24 +54,40 @@ class LatentEstimate:
         The likelihood, and its psi at the maximum.
     """
 
-    beta: Vector
     weights: Any
-    sigma: float
-    phi: float | None
-    loglik: float
     means: Matrix
     covs: NDArray[np.float64]
-    status: Status
-    gain: float
-    n_steps: int
     integral: Integral
     information: Matrix
     penalty: Vector
     edf: float
+    rotations: int
     evidence: float | None
     spread: tuple[float, ...]
     engine: LatentEngine
     x: Vector
+
+    @cached_property
+    def covariance(self) -> Matrix:
+        """(P, P) covariance of (beta, w, log phi), given the rotation of v.
+
+        Inverse of the information, penalties added, but for directions along which v
+        is only rotated.
+        """
+        p, m = len(self.beta), len(self.penalty)
+        information = self.information.copy()
+        at = np.arange(p, p + m)
+        information[at, at] += self.penalty
+        if not np.isfinite(information).all():
+            return np.full_like(information, np.nan)
+        diagonal = np.abs(np.diag(information))
+        floor = 1e-12 * diagonal.max(initial=0.0)
+        scale = 1.0 / np.sqrt(np.maximum(diagonal, max(floor, 1e-300)))
+        values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
+        kept = np.argsort(values)[self.rotations :]
+        kept = kept[values[kept] > FLAT * values.max(initial=0.0)]
+        half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+        return half @ half.T
 
     @property
     def sds(self) -> Matrix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -23,7 +23,14 @@ from ngmm.likelihood.latent.engine import (
     prepare_latent,
 )
 from ngmm.likelihood.latent.estimate import LatentEstimate
-from ngmm.likelihood.latent.penalised import Penalised, by_evidence, maximum
+from ngmm.likelihood.latent.penalised import (
+    Penalised,
+    Ridge,
+    Tick,
+    at_penalties,
+    by_evidence,
+    maximum,
+)
 from ngmm.likelihood.latent.start import (
     joined,
     loading_places,
@@ -35,13 +42,18 @@ from ngmm.likelihood.rules import Auto, Rule
 from ngmm.linalg import precise
 from ngmm.networks import Network
 from ngmm.networks.latent import Centred, LatentMLP, LatentNetwork
+from ngmm.progress import ProgressLine
 
 Vector = NDArray[np.float64]
 
 RESTARTS = 2
 MAX_STEPS = 300
-# Evaluations of every restart before the best goes on alone.
-PROBE = 40
+# Evaluations of every restart before the best goes on alone, and of the last steps at
+# penalties that no longer change.
+PROBE, POLISH_STEPS = 30, 40
+# Multiply-adds of a search, about ten minutes of two cores, and the evaluations that
+# are made whatever they cost.
+BUDGET, LEAST_STEPS = 1e13, 40
 
 
 def fit_latent(
@@ -53,6 +65,7 @@ def fit_latent(
     seed: int = 0,
     restarts: int = RESTARTS,
     max_steps: int = MAX_STEPS,
+    progress: bool | str = False,
 ) -> LatentEstimate:
     """Fit the model of a design with one term ``(nn(x1, x2) | g)``.
 
@@ -67,7 +80,7 @@ def fit_latent(
         Response distribution.
     rule
         How latent vectors are integrated out; None for "auto".
-    seed, restarts, max_steps
+    seed, restarts, max_steps, progress
         As in `fit_rows`.
 
     Raises
@@ -75,7 +88,7 @@ def fit_latent(
     NotSupportedError
         For several latent terms, or further random effects or networks beside it.
     """
-    _check(design)
+    check_latent(design)
     term = design.latent[0]
     given = networks[0]
     ready = isinstance(given, LatentMLP | Centred)
@@ -88,6 +101,7 @@ def fit_latent(
         seed=seed,
         restarts=restarts,
         max_steps=max_steps,
+        progress=progress,
     )
 
 
@@ -106,7 +120,7 @@ def rows_of(design: Design) -> LatentRows:
     )
 
 
-def _check(design: Design) -> None:
+def check_latent(design: Design) -> None:
     """Refuse what the integration over one latent vector per level cannot do."""
     term = design.latent[0].label
     if len(design.latent) > 1:
@@ -137,6 +151,7 @@ def fit_rows(
     seed: int = 0,
     restarts: int = RESTARTS,
     max_steps: int = MAX_STEPS,
+    progress: bool | str = False,
 ) -> LatentEstimate:
     """Maximise the likelihood of rows, penalised if the network is not bilinear.
 
@@ -153,16 +168,22 @@ def fit_rows(
     restarts
         Starting weights to try where the likelihood may have several maxima.
     max_steps
-        Evaluations with derivatives before giving up, for each start.
+        Evaluations with derivatives before giving up; fewer where one of them takes
+        long, see `limit`.
+    progress
+        As in `ngmm.fit`.
     """
     rule = Auto() if rule is None else rule
     with precise():
         weights = network.init(jax.random.key(seed), rows.inputs)
         problem = prepare_latent(rows, family, network, weight_shape(weights))
-    if network.is_bilinear:
-        found = _maximum(problem, rule, _bilinear_start(problem, rule), max_steps)
-        return _estimate(*found, ())
-    found, spread = _best(problem, rule, seed, restarts, max_steps)
+    with ProgressLine(progress, "latent network") as line:
+        if network.is_bilinear:
+            start = _bilinear_start(problem, rule)
+            found = _maximum(problem, rule, start, max_steps, line)
+            return _estimate(*found, ())
+        work = _Work(problem, rule, _ridge(problem), max_steps, line)
+        found, spread = work.best(seed, restarts)
     return _estimate(*found, spread)
 
 
@@ -173,48 +194,92 @@ def _bilinear_start(problem: LatentProblem, rule: Rule) -> Vector:
 
 
 def _maximum(
-    problem: LatentProblem, rule: Rule, x: Vector, max_steps: int
+    problem: LatentProblem, rule: Rule, x: Vector, max_steps: int, line: ProgressLine
 ) -> tuple[LatentEngine, Penalised]:
     """Maximum likelihood; nodes are added until the integral is accurate there."""
     engine, steps = first_engine(problem, rule), 0
     while True:
-        found = maximum(engine, x, max_steps - steps)
+        text = f"{engine.n_nodes} nodes"
+        found = maximum(engine, x, max_steps - steps, _told(line, max_steps, text))
         steps += found.n_steps
-        x = np.asarray(found.found.x)
+        x = found.x
         finer = finer_engine(engine, rule, x)
         if finer is None or steps >= max_steps:
             return engine, replace(found, n_steps=steps)
         engine = finer
 
 
-def _best(
-    problem: LatentProblem, rule: Rule, seed: int, restarts: int, max_steps: int
-) -> tuple[tuple[LatentEngine, Penalised], tuple[float, ...]]:
-    """The run of most evidence, and the evidence of all.
+def _told(line: ProgressLine, total: int, text: str) -> Tick:
+    return lambda steps: line.update(steps, total, text)
 
-    The bilinear model is one of the candidates: hidden layers that are not worth their
-    weights are zero.
+
+def limit(engine: LatentEngine, max_steps: int) -> int:
+    """Evaluations of one search that are affordable, at least `LEAST_STEPS`.
+
+    They are counted from the size of the problem and not from the clock, so that a fit
+    is the same on every machine.
     """
-    groups, least = _groups(problem), _least(problem)
-    base = _base(problem, rule, max_steps)
-    starts = [_hidden_start(problem, base, seed + i) for i in range(restarts)]
-    engine = first_engine(problem, rule)
-    runs = [by_evidence(engine, x, groups, least, PROBE) for x in starts]
-    if isinstance(problem.network, LatentMLP):
-        zero = np.where(groups < 0, starts[0], 0.0)
-        runs.append(by_evidence(engine, zero, groups, least, PROBE))
-    runs.sort(key=_evidence, reverse=True)
-    spread = tuple(_evidence(run) for run in runs)
-    best = runs[0]
-    while True:
-        x, done = np.asarray(best.found.x), int(best.found.status) == Status.CONVERGED
-        finer = finer_engine(engine, rule, x)
-        if (done and finer is None) or best.n_steps >= max_steps:
-            return (engine, best), spread
-        engine = engine if finer is None else finer
-        left = max_steps - best.n_steps
-        more = by_evidence(engine, x, groups, least, min(left, PROBE), best.penalty)
-        best = replace(more, n_steps=best.n_steps + more.n_steps)
+    return min(max_steps, max(LEAST_STEPS, int(BUDGET / engine.work)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """Searches for a network with hidden layers."""
+
+    problem: LatentProblem
+    rule: Rule
+    ridge: Ridge
+    max_steps: int
+    line: ProgressLine
+
+    def best(
+        self, seed: int, restarts: int
+    ) -> tuple[tuple[LatentEngine, Penalised], tuple[float, ...]]:
+        """The run of most evidence, and the evidence of all.
+
+        The bilinear model is one of the candidates: hidden layers that are not worth
+        their weights are zero.
+        """
+        problem, engine = self.problem, first_engine(self.problem, self.rule)
+        total = limit(engine, self.max_steps)
+        base = _base(problem, self.rule, self.max_steps, self.line)
+        n_starts = restarts if total > restarts * PROBE else 1
+        starts = [_hidden_start(problem, base, seed + i) for i in range(n_starts)]
+        if isinstance(problem.network, LatentMLP):
+            starts.append(np.where(self.ridge.held, 0.0, starts[0]))
+        runs = []
+        for i, x in enumerate(starts):
+            tick = self._tick(total, f"start {i + 1} of {len(starts)}")
+            runs.append(
+                by_evidence(engine, x, self.ridge, min(PROBE, total), tick=tick)
+            )
+        runs.sort(key=_evidence, reverse=True)
+        spread = tuple(_evidence(run) for run in runs)
+        return self._finished(engine, runs[0], total), spread
+
+    def _finished(
+        self, engine: LatentEngine, run: Penalised, total: int
+    ) -> tuple[LatentEngine, Penalised]:
+        """The best run, to the end: its penalties, then its weights, then the nodes."""
+        while True:
+            left = total - run.n_steps
+            if run.status is Status.MAX_STEPS and left > 0:
+                tick = self._tick(total, "search", run.n_steps)
+                more = by_evidence(engine, run.x, self.ridge, left, run.penalty, tick)
+                run = replace(more, n_steps=run.n_steps + more.n_steps)
+            settled = run.status
+            tick = self._tick(total, "last steps", run.n_steps)
+            run = at_penalties(engine, run, self.ridge, POLISH_STEPS, tick)
+            if settled is not Status.CONVERGED:
+                run = replace(run, status=settled)
+            finer = finer_engine(engine, self.rule, run.x)
+            if finer is None or settled is not Status.CONVERGED:
+                return engine, run
+            engine, total = finer, run.n_steps + limit(finer, self.max_steps)
+            run = replace(run, status=Status.MAX_STEPS)
+
+    def _tick(self, total: int, text: str, before: int = 0) -> Tick:
+        return lambda steps: self.line.update(min(before + steps, total), total, text)
 
 
 def _evidence(run: Penalised) -> float:
@@ -223,20 +288,23 @@ def _evidence(run: Penalised) -> float:
     return float(found) if np.isfinite(found) else -np.inf
 
 
-def _groups(problem: LatentProblem) -> NDArray[np.int64]:
-    """Ridge group of each element of psi."""
+def rotations(problem: LatentProblem) -> int:
+    """Dimension of the rotations of v that the weights can undo."""
+    d = problem.network.n_latent
+    return d * (d - 1) // 2 if isinstance(problem.network, LatentMLP) else 0
+
+
+def _ridge(problem: LatentProblem) -> Ridge:
+    """What is penalised, and how little at least."""
     with precise():
         weights = problem.shape.weights(jnp.zeros(problem.shape.size))
         groups = problem.network.penalty_groups(weights)
-    return _in_psi(problem, groups, -1).astype(np.int64)
-
-
-def _least(problem: LatentProblem) -> Vector:
-    """Smallest penalty of each element of psi."""
-    with precise():
-        weights = problem.shape.weights(jnp.zeros(problem.shape.size))
         least = problem.network.least_penalties(weights)
-    return _in_psi(problem, least, 0.0)
+    return Ridge(
+        _in_psi(problem, groups, -1).astype(np.int64),
+        _in_psi(problem, least, 0.0),
+        rotations(problem),
+    )
 
 
 def _in_psi(problem: LatentProblem, tree: Any, fill: float) -> Vector:
@@ -246,7 +314,9 @@ def _in_psi(problem: LatentProblem, tree: Any, fill: float) -> Vector:
     return np.concatenate([np.full(problem.n_beta, fill), *leaves, tail])
 
 
-def _base(problem: LatentProblem, rule: Rule, max_steps: int) -> Vector:
+def _base(
+    problem: LatentProblem, rule: Rule, max_steps: int, line: ProgressLine
+) -> Vector:
     """(gamma, loadings, xi) of the bilinear model, or of that without effects."""
     network = problem.network
     if not isinstance(network, LatentMLP):
@@ -256,8 +326,8 @@ def _base(problem: LatentProblem, rule: Rule, max_steps: int) -> Vector:
     with precise():
         weights = simple.init(jax.random.key(0), problem.rows.inputs)
     smaller = replace(problem, network=simple, shape=weight_shape(weights))
-    _, found = _maximum(smaller, rule, _bilinear_start(smaller, rule), max_steps)
-    return np.asarray(found.found.x)
+    start = _bilinear_start(smaller, rule)
+    return _maximum(smaller, rule, start, max_steps, line)[1].x
 
 
 def _hidden_start(problem: LatentProblem, base: Vector, seed: int) -> Vector:
@@ -278,8 +348,7 @@ def _estimate(
 ) -> LatentEstimate:
     """The record, with the signs and the axes of v as they are reported."""
     problem = engine.problem
-    x = np.asarray(found.found.x)
-    turned = _turned(problem, x)
+    turned = _turned(problem, found.x)
     posterior = engine.posterior(turned)
     at = engine.evaluate(turned)
     error = float(posterior.difference.sum() + posterior.beyond.sum())
@@ -293,29 +362,26 @@ def _estimate(
         np.linalg.solve(problem.triangle, turned[:p]) if p else turned[:p],
         dtype=np.float64,
     )
-    status = Status(int(found.found.status))
-    d = problem.network.n_latent
-    free = (
-        int((_groups(problem)[p : p + m] < 0).sum())
-        if found.evidence is not None
-        else m
-    )
-    rotations = d * (d - 1) // 2 if problem.network.is_bilinear else 0
+    free = m
+    if found.evidence is not None:
+        free -= int(_ridge(problem).held.sum())
     return LatentEstimate(
         beta=beta,
+        theta=np.zeros(0),
         weights=weights,
         sigma=float(np.sqrt(phi)) if family.has_residual and phi else 1.0,
         phi=None if family.has_residual else phi,
         loglik=at.value,
         means=posterior.mean,
         covs=posterior.cov,
-        status=status,
-        gain=0.5 * float(found.found.gain),
+        status=found.status,
+        gain=found.gain,
         n_steps=found.n_steps,
         integral=engine.integral(error),
         information=jacobian.T @ -at.hessian @ jacobian,
         penalty=found.penalty[p : p + m],
-        edf=free + found.edf - rotations,
+        edf=free + found.edf - rotations(problem),
+        rotations=rotations(problem),
         evidence=found.evidence,
         spread=spread,
         engine=engine,

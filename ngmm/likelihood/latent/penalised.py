@@ -1,34 +1,74 @@
 r"""Maximum of the likelihood minus ridge penalties that the evidence chooses.
 
-Between runs of Newton's method every group of weights g gets the penalty
+After every step each group of weights g gets, half the way on the scale of logarithms,
+the penalty
 
 .. math:: \alpha_g = \gamma_g / |w_g|^2, \quad
    \gamma_g = n_g - \alpha_g \, \mathrm{tr} (H + D)^{-1}_{gg},
 
 at which Laplace's approximation to the evidence is stationary (MacKay 1992, Neural
-Computation 4, 448-472). Weights of no group are free.
+Computation 4, 448-472). Weights of no group are free. Steps are Levenberg-Marquardt's
+with the exact Hessian, negative curvatures taken by their size. The last steps, from
+the point of highest evidence, keep the penalties.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.estimation.newton import NewtonResult
 from ngmm.estimation.status import Status
-from ngmm.likelihood.latent.engine import LatentEngine
+from ngmm.likelihood.latent.engine import Derivatives, LatentEngine
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Tick = Callable[[int], None]
 
 MOST = 1e7
 # Stronger ones at the start would hold hidden layers at zero, a stationary point.
 START = 1.0
-ROUNDS = 40
-STEPS = 5
-# Changes of the log-evidence, and gains of Newton's method, that count as none.
-TOLERANCE = 1e-1
+# Changes of the log-evidence that count as none, and how many in a row end a search.
+SETTLED, QUIET = 1e-2, 3
+# Gain that a further step at fixed penalties promises when the last steps end: weights
+# are then within a twentieth of their posterior standard deviation.
+FINE = 1e-3
+# Gains that rounding hides are taken without a look.
+NEGLIGIBLE = 1e-7
+DAMPING_START, DAMPING_LEAST, DAMPING_MOST = 1e-1, 1e-9, 1e9
+# Evaluations of Newton's method between two reports.
+STEPS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge:
+    """Which elements of psi are penalised.
+
+    Attributes
+    ----------
+    groups
+        (P,) ridge group of each element, -1 for none.
+    least
+        (P,) smallest penalty of each.
+    rotations
+        Directions along which a rotation of v changes nothing.
+    """
+
+    groups: NDArray[np.int64]
+    least: Vector
+    rotations: int
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Whether an element is penalised."""
+        return self.groups >= 0
+
+    @property
+    def start(self) -> Vector:
+        """Penalties to begin with."""
+        return np.where(self.held, np.maximum(START, self.least), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,41 +77,81 @@ class Penalised:
 
     Attributes
     ----------
-    found
-        The last run of Newton's method.
+    x
+        psi.
     penalty
         (P,) ridge penalty of each element of psi.
+    status
+        How it ended.
+    gain
+        Penalised log-likelihood that a further step promises.
     edf
         Effective number of penalised weights.
     evidence
         Log-evidence; None without penalised weights.
     n_steps
-        Evaluations in all runs.
+        Evaluations with derivatives.
     """
 
-    found: NewtonResult
+    x: Vector
     penalty: Vector
+    status: Status
+    gain: float
     edf: float
     evidence: float | None
     n_steps: int
 
 
-def maximum(engine: LatentEngine, x: Vector, max_steps: int) -> Penalised:
-    """Maximum likelihood."""
-    zero = np.zeros(len(x))
-    found = engine.maximise(x, zero, max_steps)
-    return Penalised(found, zero, 0.0, None, int(found.n_steps))
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """The penalised problem at a point, in units of unit curvature."""
+
+    x: Vector
+    penalty: Vector
+    at: Derivatives
+    scale: Vector
+    values: Vector
+    vectors: Matrix
+    determined: Vector
+    evidence: float
+
+    @property
+    def merit(self) -> float:
+        """Penalised log-likelihood."""
+        return self.at.value - 0.5 * float(self.penalty @ self.x**2)
+
+    def step(self, damping: float) -> tuple[Vector, float]:
+        """A damped step uphill, and what it promises."""
+        g = self.vectors.T @ (self.scale * (self.at.gradient - self.penalty * self.x))
+        size = np.maximum(np.abs(self.values), 1e-10) + damping
+        return self.scale * (self.vectors @ (g / size)), 0.5 * float(g @ (g / size))
+
+
+def maximum(
+    engine: LatentEngine, x: Vector, max_steps: int, tick: Tick | None = None
+) -> Penalised:
+    """Maximum likelihood, by Newton's method."""
+    zero, steps = np.zeros(len(x)), 0
+    while True:
+        found = engine.maximise(x, zero, min(STEPS, max_steps - steps))
+        steps += int(found.n_steps)
+        x, status = np.asarray(found.x), Status(int(found.status))
+        if tick is not None:
+            tick(steps)
+        if status is not Status.MAX_STEPS or steps >= max_steps:
+            gain = 0.5 * float(found.gain)
+            return Penalised(x, zero, status, gain, 0.0, None, steps)
 
 
 def by_evidence(
     engine: LatentEngine,
     x: Vector,
-    groups: NDArray[np.int64],
-    least: Vector,
+    ridge: Ridge,
     max_steps: int,
     penalty: Vector | None = None,
+    tick: Tick | None = None,
 ) -> Penalised:
-    """Alternate Newton's method and the fixed point of the penalties.
+    """Search until the evidence settles; the point of the highest one.
 
     Parameters
     ----------
@@ -79,53 +159,115 @@ def by_evidence(
         The likelihood.
     x
         Starting point.
-    groups
-        (P,) ridge group of each element of psi, -1 for none.
-    least
-        (P,) smallest penalty of each.
+    ridge
+        What is penalised.
     max_steps
         Evaluations before giving up.
     penalty
         Penalties to begin with.
+    tick
+        Told the number of evaluations after each.
     """
-    held = groups >= 0
-    index = groups[held]
-    n_groups = int(groups.max()) + 1
-    if penalty is None:
-        penalty = np.where(held, START, 0.0)
-    evidence, steps, rounds = -np.inf, 0, 0
+    penalty = ridge.start if penalty is None else penalty
+    return _search(engine, x, penalty, ridge, max_steps, False, tick)
+
+
+def at_penalties(
+    engine: LatentEngine,
+    found: Penalised,
+    ridge: Ridge,
+    max_steps: int,
+    tick: Tick | None = None,
+) -> Penalised:
+    """The maximum at the penalties of an earlier search, from where it ended."""
+    last = _search(engine, found.x, found.penalty, ridge, max_steps, True, tick)
+    return replace(last, n_steps=found.n_steps + last.n_steps)
+
+
+def _search(
+    engine: LatentEngine,
+    x: Vector,
+    penalty: Vector,
+    ridge: Ridge,
+    max_steps: int,
+    frozen: bool,
+    tick: Tick | None,
+) -> Penalised:
+    """Damped steps, with penalties that follow or are frozen."""
+    point = best = _look(engine.evaluate(x), x, penalty, ridge)
+    damping, quiet, steps = DAMPING_START, 0, 1
     while True:
-        rounds += 1
-        found = engine.maximise(x, penalty, min(STEPS, max_steps - steps))
-        steps += int(found.n_steps)
-        x = np.asarray(found.x)
-        determined, new_evidence = _assess(found, penalty, held)
-        edf = np.bincount(index, determined, n_groups)
-        size = np.bincount(index, x[held] ** 2, n_groups)
-        wanted = np.minimum(np.maximum(edf, 1e-12) / (size + 1e-12), MOST)
-        settled = abs(new_evidence - evidence) < TOLERANCE
-        evidence = new_evidence
-        # The objective is twice a log-likelihood.
-        done = settled and 0.5 * float(found.gain) < TOLERANCE
-        over = steps >= max_steps or rounds == ROUNDS
-        if done or over or int(found.status) == Status.NOT_FINITE:
-            if done:
-                found = found._replace(status=np.asarray(int(Status.CONVERGED)))
-            return Penalised(found, penalty, float(edf.sum()), evidence, steps)
-        penalty = penalty.copy()
-        # Half the way on the scale of logarithms: whole steps may swing.
-        mean = np.sqrt(penalty[held] * wanted[index])
-        penalty[held] = np.maximum(mean, least[held])
+        if tick is not None:
+            tick(steps)
+        if not np.isfinite(point.evidence):
+            return _ended(best, ridge, Status.NOT_FINITE, steps)
+        promised = point.step(0.0)[1]
+        if quiet >= QUIET or (frozen and promised < FINE):
+            return _ended(best, ridge, Status.CONVERGED, steps)
+        if steps >= max_steps:
+            return _ended(best, ridge, Status.MAX_STEPS, steps)
+        move, hoped = point.step(damping)
+        trial = _look(engine.evaluate(point.x + move), point.x + move, penalty, ridge)
+        steps += 1
+        gain = trial.merit - point.merit
+        # Written so that a trial that is not a number is refused.
+        if not (gain > 0.0 or (hoped < NEGLIGIBLE and abs(gain) < NEGLIGIBLE)):
+            if damping >= DAMPING_MOST:
+                return _ended(best, ridge, Status.MAX_STEPS, steps)
+            damping *= 8.0
+            continue
+        if gain > 0.75 * hoped:
+            damping = max(0.25 * damping, DAMPING_LEAST)
+        elif gain < 0.25 * hoped:
+            damping *= 3.0
+        if frozen:
+            point = best = trial
+            continue
+        change = abs(trial.evidence - point.evidence)
+        quiet = quiet + 1 if change < SETTLED else 0
+        if trial.evidence > best.evidence:
+            best = trial
+        penalty = _followed(trial, ridge)
+        point = _look(trial.at, trial.x, penalty, ridge)
 
 
-def _assess(
-    found: NewtonResult, penalty: Vector, held: NDArray[np.bool_]
-) -> tuple[Vector, float]:
-    """How well each penalised weight is determined, and the log-evidence."""
-    values, vectors = np.linalg.eigh(0.5 * np.asarray(found.hessian))
+def _look(at: Derivatives, x: Vector, penalty: Vector, ridge: Ridge) -> _Point:
+    """Curvature, how well each weight is determined, and the log-evidence."""
+    A = -np.asarray(at.hessian) + np.diag(penalty)
+    n = len(x)
+    if not np.isfinite(A).all():
+        nothing = np.zeros(n)
+        return _Point(x, penalty, at, nothing, nothing, np.eye(n), nothing, -np.inf)
+    diagonal = np.abs(np.diag(A))
+    scale = 1.0 / np.sqrt(np.maximum(diagonal, 1e-10 * diagonal.max()))
+    values, vectors = np.linalg.eigh(0.5 * (A + A.T) * np.outer(scale, scale))
     # Short of the maximum a curvature may be negative, or lost in rounding.
-    values = np.maximum(np.abs(values), 1e-10 * np.abs(values).max())
-    inverse = np.einsum("ij,j,ij->i", vectors, 1.0 / values, vectors)
-    determined = np.clip(1.0 - penalty[held] * inverse[held], 0.0, 1.0)
-    logs = np.log(penalty[held]).sum() - np.log(values).sum()
-    return determined, float(-0.5 * float(found.value) + 0.5 * logs)
+    size = np.maximum(np.abs(values), 1e-8)
+    kept = np.argsort(size)[ridge.rotations :]
+    half = scale[:, None] * vectors[:, kept] / np.sqrt(size[kept])
+    determined = np.clip(1.0 - penalty * (half * half).sum(1), 0.0, 1.0)
+    held = ridge.held
+    logs = np.log(penalty[held]).sum() - np.log(size[kept]).sum()
+    logs += 2.0 * np.log(scale).sum()
+    merit = at.value - 0.5 * float(penalty @ x**2)
+    evidence = merit + 0.5 * float(logs)
+    return _Point(x, penalty, at, scale, values, vectors, determined, evidence)
+
+
+def _followed(point: _Point, ridge: Ridge) -> Vector:
+    """Penalties half the way to their fixed point: whole steps may swing."""
+    held = ridge.held
+    index = ridge.groups[held]
+    edf = np.bincount(index, point.determined[held])
+    size = np.bincount(index, point.x[held] ** 2)
+    wanted = np.minimum(np.maximum(edf, 1e-12) / (size + 1e-12), MOST)
+    out = point.penalty.copy()
+    out[held] = np.maximum(np.sqrt(out[held] * wanted[index]), ridge.least[held])
+    return out
+
+
+def _ended(point: _Point, ridge: Ridge, status: Status, steps: int) -> Penalised:
+    # The rotations are no parameters, wherever their directions lie.
+    edf = float(point.determined[ridge.held].sum())
+    gain = point.step(0.0)[1]
+    return Penalised(point.x, point.penalty, status, gain, edf, point.evidence, steps)

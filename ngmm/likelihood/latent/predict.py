@@ -12,14 +12,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
-from ngmm.errors import OptionError
 from ngmm.likelihood.latent import sums
 from ngmm.likelihood.latent.estimate import LatentEstimate
 from ngmm.likelihood.latent.placement import fixed_nodes
 from ngmm.likelihood.maximise import to_numpy
 from ngmm.likelihood.nodes import hermite, truncated
 from ngmm.linalg import precise
-from ngmm.networks.latent import LatentMLP
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -65,36 +63,88 @@ def prior_nodes(d: int) -> LevelNodes:
     return LevelNodes(nodes.v, weight / weight.sum(1, keepdims=True))
 
 
-def loadings(estimate: LatentEstimate, inputs: Any) -> tuple[Matrix, Matrix]:
-    """Slopes of a bilinear h in v and their standard errors, each (n, d).
+def loadings(
+    estimate: LatentEstimate, inputs: Any, combine: Matrix | None = None
+) -> tuple[Matrix, Matrix]:
+    """Slopes of h in v at v = 0 and their standard errors, each (n, d).
 
-    For the indicators of an item these are its discriminations.
+    For the indicators of an item these are its discriminations. With hidden layers a
+    slope holds about v = 0 only.
 
-    Raises
-    ------
-    OptionError
-        If the network is not bilinear.
+    Parameters
+    ----------
+    estimate
+        The fitted model.
+    inputs
+        Rows of what the network reads.
+    combine
+        (m, n) combinations of the slopes of the rows to give instead.
     """
     problem = estimate.engine.problem
-    network = problem.network
-    if not (isinstance(network, LatentMLP) and network.is_bilinear):
-        raise OptionError(
-            "a network with hidden units has no loadings; look at its curves instead"
-        )
+    network, d = problem.network, problem.network.n_latent
     p, m = problem.n_beta, problem.shape.size
-    covariance = np.linalg.pinv(estimate.information, hermitian=True)[
-        p : p + m, p : p + m
-    ]
+    covariance = estimate.covariance[p : p + m, p : p + m]
+    n = np.asarray(inputs.x).shape[0]
+    combine = np.eye(n) if combine is None else combine
     with precise():
+        weights = jnp.asarray(estimate.x[p : p + m])
 
         def slopes(w: Array) -> Array:
-            return network.loadings(problem.shape.weights(w), inputs)
+            tree = problem.shape.weights(w)
 
-        w = jnp.asarray(estimate.x[p : p + m])
-        found = np.asarray(slopes(w))
-        J = np.asarray(jax.jacfwd(slopes)(w))
+            def h(v: Array) -> Array:
+                return network.at_nodes(tree, inputs, v[None, None])[:, 0]
+
+            return jnp.asarray(combine) @ jax.jacfwd(h)(jnp.zeros(d))
+
+        found = np.asarray(slopes(weights))
+        J = np.asarray(jax.jacfwd(slopes)(weights))
     variance = np.einsum("nda,ab,ndb->nd", J, covariance, J)
     return found, np.sqrt(np.maximum(variance, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class PriorMoments:
+    """What h amounts to in the rows of the data, over v ~ N(0, I).
+
+    Attributes
+    ----------
+    sd
+        Root mean square.
+    linear
+        Share of its variance given the inputs that is linear in v; NaN if h is zero.
+    largest
+        Largest standard deviation of h in a row.
+    """
+
+    sd: float
+    linear: float
+    largest: float
+
+
+def prior_moments(estimate: LatentEstimate) -> PriorMoments:
+    """Moments of h over the rows and the prior of v."""
+    problem = estimate.engine.problem
+    first = problem.cells.first
+    often = np.bincount(problem.cells.of_row).astype(np.float64)
+    nodes = prior_nodes(problem.network.n_latent)
+    v, weight = nodes.v[0], nodes.weight[0]
+    square, variance, straight = (np.empty(len(first)) for _ in range(3))
+    step = max(1, CELLS // v.size)
+    for at in range(0, len(first), step):
+        part = slice(at, at + step)
+        take = first[part]
+        inputs = jax.tree.map(lambda a, i=take: np.asarray(a)[i], problem.rows.inputs)
+        h = curves(estimate, inputs, v)
+        square[part] = h**2 @ weight
+        variance[part] = square[part] - (h @ weight) ** 2
+        straight[part] = (((h * weight) @ v) ** 2).sum(1)
+    total = float(often @ variance)
+    return PriorMoments(
+        sd=float(np.sqrt(often @ square / often.sum())),
+        linear=float(often @ straight) / total if total > 0 else np.nan,
+        largest=float(np.sqrt(max(float(variance.max()), 0.0))),
+    )
 
 
 def curves(estimate: LatentEstimate, inputs: Any, v: NDArray[np.float64]) -> Matrix:
@@ -159,20 +209,25 @@ def simulate(estimate: LatentEstimate, generator: np.random.Generator) -> Vector
     problem = estimate.engine.problem
     rows, family = problem.rows, problem.family
     v = generator.standard_normal((rows.n_levels, problem.network.n_latent))
-    base = rows.offset + rows.X @ estimate.beta
-    out = np.empty(len(base))
-    for part in np.array_split(np.arange(len(base)), 1 + len(base) // 200_000):
-        taken = jax.tree.map(lambda a, part=part: np.asarray(a)[part], rows.inputs)
-        at = v[rows.codes[part]][:, None, :]
-        with precise():
-            weights = jax.tree.map(jnp.asarray, estimate.weights)
-            h = problem.network.at_nodes(weights, taken, jnp.asarray(at))
-            out[part] = base[part] + np.asarray(h)[:, 0]
-    with precise():
-        mu = np.asarray(family.transform.mean(jnp.asarray(out)))
+    eta = rows.offset + rows.X @ estimate.beta
+    eta = eta + effects(estimate, rows.inputs, v[rows.codes])
+    mu = np.asarray(family.transform.mean(eta))
     phi = estimate.sigma**2 if family.has_residual else estimate.phi
     trials = rows.trials if family.takes_trials else None
     return np.asarray(family.sample(generator, mu, phi, rows.weights, trials))
+
+
+def effects(estimate: LatentEstimate, inputs: Any, v: Matrix) -> Vector:
+    """H (n,) of rows with a latent vector each, (n, d)."""
+    network = estimate.engine.problem.network
+    out = np.empty(len(v))
+    for part in np.array_split(np.arange(len(v)), 1 + len(v) // 200_000):
+        taken = jax.tree.map(lambda a, part=part: np.asarray(a)[part], inputs)
+        with precise():
+            weights = jax.tree.map(jnp.asarray, estimate.weights)
+            h = network.at_nodes(weights, taken, jnp.asarray(v[part][:, None, :]))
+            out[part] = np.asarray(h)[:, 0]
+    return out
 
 
 def _level_nodes(
