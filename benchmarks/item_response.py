@@ -11,25 +11,26 @@ model, with the figures of ngmm's own random intercept beside it.
 from __future__ import annotations
 
 import argparse
+import json
+import platform
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import ngmm
-from ngmm import families
-from ngmm.estimation.status import Status
-from ngmm.likelihood.latent.data import LatentRows
-from ngmm.likelihood.latent.estimate import LatentEstimate
-from ngmm.likelihood.latent.fit import fit_rows
-from ngmm.likelihood.latent.predict import loadings
-from ngmm.networks import Inputs
-from ngmm.networks.latent import LatentMLP
+
+RESULTS = Path(__file__).parent / "results" / "item_response.json"
+TWO = "correct ~ 0 + item + (nn(item, hidden=()) | student)"
+RASCH = "correct ~ 0 + item + (nn(item, shared=True) | student)"
+INTERCEPT = "correct ~ 0 + item + (1 | student)"
 
 
 def simulate(
     students: int, items: int, seed: int
-) -> tuple[LatentRows, dict[str, np.ndarray]]:
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Answers of every student to every item, and what they were drawn from."""
     generator = np.random.default_rng(seed)
     truth = {
@@ -37,16 +38,19 @@ def simulate(
         "easiness": generator.standard_normal(items),
         "ability": generator.standard_normal(students),
     }
-    student = np.repeat(np.arange(students), items).astype(np.int32)
-    item = np.tile(np.arange(items), students).astype(np.int32)
+    student = np.repeat(np.arange(students), items)
+    item = np.tile(np.arange(items), students)
     eta = truth["easiness"][item]
     eta = eta + truth["discrimination"][item] * truth["ability"][student]
-    y = (generator.random(len(eta)) < 1.0 / (1.0 + np.exp(-eta))).astype(np.float64)
-    X = np.zeros((len(y), items))
-    X[np.arange(len(y)), item] = 1.0
-    one = np.ones(len(y))
-    inputs = Inputs(np.zeros((len(y), 0)), (item,))
-    return LatentRows(y, 0.0 * one, one, one, X, inputs, student, students), truth
+    correct = (generator.random(len(eta)) < 1.0 / (1.0 + np.exp(-eta))).astype(int)
+    names = {"item": [f"i{j:03}" for j in range(items)]}
+    names["student"] = [f"s{j:06}" for j in range(students)]
+    data = {
+        "correct": correct,
+        "item": pd.Categorical.from_codes(item, categories=names["item"]),
+        "student": pd.Categorical.from_codes(student, categories=names["student"]),
+    }
+    return pd.DataFrame(data), truth
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -59,59 +63,66 @@ def rmse(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
-def report(found: LatentEstimate, truth: dict[str, np.ndarray], seconds: float) -> None:
-    """Print the figures of a 2PL fit."""
-    problem = found.engine.problem
-    items = len(truth["easiness"])
-    at_truth = np.concatenate(
-        [problem.triangle @ truth["easiness"], truth["discrimination"]]
-    )
-    best = found.engine.posterior(at_truth).mean[:, 0]
-    ceiling = correlation(best, truth["ability"])
-    reached = correlation(found.means[:, 0], truth["ability"])
-    each = Inputs(np.zeros((items, 0)), (np.arange(items, dtype=np.int32),))
-    slope, slope_se = loadings(found, each)
-    se = np.sqrt(np.diag(np.linalg.inv(found.information)))[:items]
-    print(f"  {seconds:.1f} s, {found.status.sentence}, {found.n_steps} steps")
-    print(f"  log-likelihood {found.loglik:.3f}, {found.integral.text}, ", end="")
-    print(f"error {found.integral.error:.0e}")
-    print(f"  abilities: correlation {reached:.5f}, ceiling {ceiling:.5f}")
-    print(f"  easiness: RMSE {rmse(found.beta, truth['easiness']):.4f}, ", end="")
-    print(f"mean standard error {se.mean():.4f}")
-    error = rmse(slope[:, 0], truth["discrimination"])
-    print(f"  discrimination: RMSE {error:.4f}, mean standard error ", end="")
-    print(f"{slope_se.mean():.4f}")
+def best_abilities(
+    data: pd.DataFrame, truth: dict[str, np.ndarray], n_nodes: int = 121
+) -> np.ndarray:
+    """Posterior means of the abilities under the true parameters."""
+    v = np.linspace(-6.5, 6.5, n_nodes)
+    eta = truth["easiness"][:, None] + truth["discrimination"][:, None] * v
+    right, wrong = -np.logaddexp(0.0, -eta), -np.logaddexp(0.0, eta)
+    y = data["correct"].to_numpy().reshape(-1, len(eta)).astype(np.float64)
+    log_p = y @ right + (1.0 - y) @ wrong - 0.5 * v**2
+    weight = np.exp(log_p - log_p.max(1, keepdims=True))
+    return weight @ v / weight.sum(1)
 
 
-def timed(rows: LatentRows, network: LatentMLP) -> tuple[LatentEstimate, float]:
+def timed(formula: str, data: pd.DataFrame) -> tuple[ngmm.MixedModelFit, float]:
     """A fit and its seconds, compilation included."""
     start = time.perf_counter()
-    found = fit_rows(rows, families.get("bernoulli"), network)
-    return found, time.perf_counter() - start
+    fit = ngmm.fit(formula, data, family="bernoulli")
+    return fit, time.perf_counter() - start
 
 
-def network(items: int, *, shared: bool = False) -> LatentMLP:
-    """The 2PL network, or Rasch's."""
-    return LatentMLP(levels=(items,), constant=False, all_levels=True, shared=shared)
+def two_parameter(students: int, items: int, seed: int) -> dict[str, Any]:
+    """Figures of the 2PL model."""
+    data, truth = simulate(students, items, seed)
+    fit, seconds = timed(TWO, data)
+    ability = fit.ranef()["student"]["v"].to_numpy()
+    loadings = fit.loadings().to_frame()
+    slope = loadings["loading"].to_numpy()
+    return {
+        "students": students,
+        "items": items,
+        "seconds": seconds,
+        "ok": fit.check().ok,
+        "estimate": fit.estimate_text,
+        "integral": fit.integral_text,
+        "loglik": fit.loglik,
+        "ability_correlation": correlation(ability, truth["ability"]),
+        "ability_ceiling": correlation(best_abilities(data, truth), truth["ability"]),
+        "easiness_rmse": rmse(fit.fixef.to_numpy(), truth["easiness"]),
+        "easiness_se": float(fit.bse.mean()),
+        "discrimination_rmse": rmse(slope, truth["discrimination"]),
+        "discrimination_se": float(loadings["std_error"].to_numpy().mean()),
+    }
 
 
-def rasch(students: int, items: int, seed: int) -> None:
+def rasch(students: int, items: int, seed: int) -> dict[str, Any]:
     """Rasch's model beside the random intercept."""
-    rows, _ = simulate(students, items, seed)
-    found, seconds = timed(rows, network(items, shared=True))
-    data = pd.DataFrame(
-        {
-            "y": rows.y,
-            "item": rows.inputs.codes[0].astype(str),
-            "student": rows.codes.astype(str),
-        }
-    )
-    start = time.perf_counter()
-    fit = ngmm.fit("y ~ 0 + item + (1 | student)", data, family="bernoulli")
-    print(f"Rasch's model, {students:,} students x {items} items")
-    print(f"  network:          {found.loglik:.6f} in {seconds:.1f} s")
-    took = time.perf_counter() - start
-    print(f"  random intercept: {fit.loglik:.6f} in {took:.1f} s")
+    data, _ = simulate(students, items, seed)
+    network, seconds = timed(RASCH, data)
+    intercept, took = timed(INTERCEPT, data)
+    return {
+        "students": students,
+        "items": items,
+        "network_loglik": network.loglik,
+        "network_seconds": seconds,
+        "intercept_loglik": intercept.loglik,
+        "intercept_seconds": took,
+        "largest_difference_of_fixef": float(
+            np.abs(network.fixef - intercept.fixef).max()
+        ),
+    }
 
 
 def main() -> None:
@@ -121,12 +132,16 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    rasch(1_000, 20, asked.seed)
-    rows, truth = simulate(asked.students, asked.items, asked.seed)
-    print(f"2PL model, {asked.students:,} students x {asked.items} items")
-    found, seconds = timed(rows, network(asked.items))
-    report(found, truth, seconds)
-    if found.status is not Status.CONVERGED:
+    found = {
+        "ngmm": ngmm.__version__,
+        "python": platform.python_version(),
+        "rasch": rasch(1_000, 20, asked.seed),
+        "two_parameter": two_parameter(asked.students, asked.items, asked.seed),
+    }
+    text = json.dumps(found, indent=2) + "\n"
+    print(text)
+    RESULTS.write_text(text)
+    if not found["two_parameter"]["ok"]:
         raise SystemExit(1)
 
 

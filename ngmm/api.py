@@ -75,6 +75,8 @@ def fit(
         As in lme4: ``"Reaction ~ Days + (Days | Subject)"``. ``(x || g)`` removes
         every correlation, ``(1 | a/b)`` is ``(1 | a) + (1 | a:b)``, ``offset(z)`` adds
         a known part; transforms, splines and contrasts are those of formulaic.
+        ``nn(x1, x2)`` is a network in the fixed part, ``(nn(x1, x2) | g)`` one that
+        also reads a latent value of each level of g.
     data
         pandas frame, a frame of another library that narwhals reads, or a mapping from
         names to arrays. Names in the formula are looked up here and nowhere else.
@@ -104,12 +106,13 @@ def fit(
         structure and as many nodes as are needed; ``"laplace"``; a number of adaptive
         Gauss-Hermite nodes per dimension; or ``ngmm.AdaptiveQuadrature(n_nodes)``,
         ``ngmm.TruncatedQuadrature(radius, n_nodes)``, ``ngmm.Laplace()``. Gaussian
-        models need none: their integral is exact.
+        models need none, but for ``(nn(x) | g)``: their integral is exact.
     networks
-        Networks by name; none in this version.
+        Name -> network, for ``nn(x1, x2, net=name)``.
     estimator
         ``"auto"``, ``ngmm.Newton(max_steps=...)``, or any optax transformation such as
-        ``optax.lbfgs()``, run on all the data at every step.
+        ``optax.lbfgs()``, run on all the data at every step. With networks ``"auto"``,
+        ``ngmm.Evidence(...)``, or ``ngmm.Stochastic(...)`` for those in the fixed part.
     df
         Denominators of t tests of Gaussian models: ``"auto"`` and ``"satterthwaite"``,
         or ``"none"`` for z tests. All other families have z tests.
@@ -118,9 +121,10 @@ def fit(
     na_action
         ``"drop"`` leaves out rows with a missing value and reports them; ``"raise"``.
     seed
-        Seed of everything random that is later asked of the fit.
+        Seed of the starting weights of networks, and of everything random that is later
+        asked of the fit.
     progress
-        Whether long fits show a progress bar; no fit does so far.
+        Whether long fits of networks show how far they are; ``"auto"``: on a terminal.
     **unknown
         Refused, with the spelling that was probably meant.
 
@@ -212,13 +216,15 @@ def fit(
     _check_design(design, chosen)
     model = Model(design, chosen, reml=reml, quad=rule)
     found = maximise(model)
-    neural = found if isinstance(found, NeuralFit) else None
+    networks_found = None
+    if isinstance(found, NeuralFit):
+        found, networks_found = found.estimate, found.networks
     result = MixedModelFit(
         terms=terms,
         spec=spec,
         model=model,
-        estimate=found if neural is None else neural.estimate,
-        networks=None if neural is None else neural.networks,
+        estimate=found,
+        networks=networks_found,
         call=Call(fit, _snapshot(data), arguments),
         estimator=maximise,
         df_method=df_method(df, chosen, terms),

@@ -9,6 +9,8 @@ import numpy as np
 
 from ngmm.errors import NotSupportedError, OptionError, did_you_mean
 from ngmm.estimation.estimators import FullBatch, Newton, is_transformation
+from ngmm.estimation.evidence import Evidence
+from ngmm.estimation.stochastic import Stochastic
 from ngmm.families import Family
 from ngmm.formula import ModelFormula
 from ngmm.likelihood.rules import Rule, as_rule
@@ -147,7 +149,10 @@ def estimator_of(
     progress: bool | str,
 ) -> Callable[[Any], Any]:
     """What maximises the likelihood."""
-    named = dict(networks or {})
+    # What is no mapping is refused with the terms at hand.
+    named = dict(networks) if isinstance(networks, Mapping) else {}
+    # Keys of jax are made from 63 bits.
+    seed = int(seed) % 2**63
     latent = latent_labels(terms)
     if latent:
         options = check_latent_estimator(estimator, latent[0])
@@ -160,6 +165,11 @@ def estimator_of(
         return estimator
     if is_transformation(estimator):
         return FullBatch(estimator)
+    if isinstance(estimator, Evidence | Stochastic):
+        raise OptionError(
+            f"estimator={estimator!r} fits networks, and the formula has none in its "
+            'fixed part; leave it out, or write estimator="auto" in update()'
+        )
     if isinstance(estimator, type) and issubclass(estimator, Newton | FullBatch):
         raise OptionError(f"estimator is a class: call it, ngmm.{estimator.__name__}()")
     from_optax = str(getattr(estimator, "__module__", "")).startswith("optax")

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/generalized-models.md")
+PAGES = (
+    "README.md",
+    "docs/generalized-models.md",
+    "docs/neural-terms.md",
+    "docs/item-response.md",
+)
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from task import Answer, Impossible, Task
 
 HIDDEN = 32

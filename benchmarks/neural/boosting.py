@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+
 from task import Answer, Task
 
 MIN_ROWS_IN_LEAF = 10

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+
 from experiment import Experiment, Scores, main
 from simulate import SLOPES, UNIFORM_INPUTS, Simulated, linear, linear_binary
 from task import (

@@ -10,22 +10,26 @@ from adam import adam
 from boosting import catboost, gpboost
 from task import Answer, Task
 
+# Rows up to which a fit is made again, to see what it takes once compiled.
+MOST_REPEATED = 5_000
+
 
 def ngmm(task: Task, threads: int) -> Answer:
-    """A network of all inputs in ngmm, no option given; fitted twice."""
+    """A network of all inputs in ngmm, no option given; fitted twice if it is quick."""
     del threads  # jax takes what there is
     network = f"nn({', '.join(task.inputs)})"
     linear = [*task.inputs] if task.linear_terms else []
-    return _fitted(task, [*linear, network], repeat=True)
+    repeat = len(task.train) <= MOST_REPEATED
+    return _fitted(task, [*linear, network], repeat=repeat, neural=True)
 
 
 def linear(task: Task, threads: int) -> Answer:
     """The (generalized) linear mixed model with the same random effects."""
     del threads
-    return _fitted(task, [*task.inputs], repeat=False)
+    return _fitted(task, [*task.inputs], repeat=False, neural=False)
 
 
-def _fitted(task: Task, terms: list[str], *, repeat: bool) -> Answer:
+def _fitted(task: Task, terms: list[str], *, repeat: bool, neural: bool) -> Answer:
     import ngmm as package
 
     effects = " + ".join(["1", *task.slopes])
@@ -46,7 +50,7 @@ def _fitted(task: Task, terms: list[str], *, repeat: bool) -> Answer:
         sigma2=None if task.binary else float(fitted.sigma**2),
         variances=tuple(variances["variance"]),
         coefficients=dict(fitted.fixef),
-        edf=float(fitted.nn_table().frame["edf"].sum()) if repeat else None,
+        edf=float(fitted.nn_table().frame["edf"].sum()) if neural else None,
         again=again,
         settings={"formula": formula},
     )

@@ -93,7 +93,7 @@ def checked(name: str, values: Any, rows: Rows) -> Values:
         if value not in levels:
             known = ", ".join(map(str, levels[:10]))
             raise OptionError(f"'{value}' is not a level of {name}. Levels: {known}")
-    return found.astype(levels.dtype if levels.dtype.kind in "biuf" else object)
+    return found if found.dtype.kind in "biuf" else found.astype(object)
 
 
 def _axis(name: str, count: int, term: Term, rows: Rows) -> Values:

@@ -24,7 +24,7 @@ from ngmm.errors import OptionError, did_you_mean
 from ngmm.formula import columns_of
 from ngmm.linalg import precise
 from ngmm.results import MixedModelFit, Table
-from ngmm.results.columns import Column, Label, Number, Size
+from ngmm.results.columns import Column, Label, Number, Size, floats
 from ngmm.results.simulation import check_count, check_seed
 
 Vector = NDArray[np.float64]
@@ -232,7 +232,7 @@ class _Look:
 
 def _table(frame: pd.DataFrame) -> Table:
     columns: list[Column] = []
-    if frame["term"].nunique() > 1:
+    if len(set(frame["term"])) > 1:
         columns.append(Label("term", "term", once=True))
     columns += [
         Label("input", "input"),
@@ -244,7 +244,7 @@ def _table(frame: pd.DataFrame) -> Table:
         "sd of what depends on an input, by exchanging its values and by slope;\n"
         "loglik: its fall without the input"
     )
-    if frame["edf"].notna().any():
+    if np.isfinite(floats(frame, "edf")).any():
         columns.append(Number("edf", "edf", decimals=1))
         caption += "; edf: effective weights that read it"
     return Table(frame, caption, tuple(columns), "Importance")

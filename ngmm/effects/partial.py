@@ -194,7 +194,7 @@ def _table(
         fixed = ", ".join(f"{name} = {_text(v[0])}" for name, v in held.items())
         caption += f" with {fixed}"
     if term.networks.has_covariance:
-        caption += "; pointwise bands from the penalised information"
+        caption += "; pointwise bands"
     return Table(frame, caption, tuple(columns))
 
 

@@ -16,10 +16,6 @@ from ngmm.inference.components import (
     ScaleParameter,
     term_components,
 )
-from ngmm.inference.information import (
-    covariance_from_information,
-    variance_information,
-)
 from ngmm.inference.modes import Posterior, TermRows, row_effects
 from ngmm.inference.satterthwaite import satterthwaite
 from ngmm.inference.verdict import (
@@ -27,6 +23,10 @@ from ngmm.inference.verdict import (
     boundary_notes,
     optimum_messages,
     residual_messages,
+)
+from ngmm.likelihood.information import (
+    covariance_from_information,
+    variance_information,
 )
 from ngmm.model import GaussianEstimate, Model
 from ngmm.networks import Inputs

@@ -18,7 +18,6 @@ from ngmm.inference.components import (
     term_components,
 )
 from ngmm.inference.importance import importance_loglik
-from ngmm.inference.information import covariance_from_information
 from ngmm.inference.modes import Posterior, TermRows, row_effects
 from ngmm.inference.verdict import (
     SMALLEST_SPREAD,
@@ -36,6 +35,7 @@ from ngmm.inference.verdict import (
     runaway_messages,
 )
 from ngmm.inference.working import Working, predictor, working, working_posterior
+from ngmm.likelihood.information import covariance_from_information
 from ngmm.model import GeneralizedEstimate, Model
 from ngmm.networks import Inputs
 

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.covariance import factor_numpy
-from ngmm.inference.information import residual_direction
 from ngmm.likelihood.coupling import FullCoupling, SparseCoupling
 from ngmm.likelihood.elimination import Elimination
+from ngmm.likelihood.information import residual_direction
 from ngmm.likelihood.problem import GaussianProblem
 
 Vector = NDArray[np.float64]

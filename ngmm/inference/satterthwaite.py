@@ -20,11 +20,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ngmm.inference.information import (
+from ngmm.likelihood.gaussian import Profile
+from ngmm.likelihood.information import (
     covariance_from_information,
     variance_information,
 )
-from ngmm.likelihood.gaussian import Profile
 
 Matrix = NDArray[np.float64]
 

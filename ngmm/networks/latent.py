@@ -30,6 +30,9 @@ Weights = Any
 
 # Hidden units of the built-in network, unless asked otherwise.
 HIDDEN = (8,)
+# Dimensions of an embedding, unless asked otherwise: levels differ by the shape of a
+# curve, which a few numbers describe.
+EMBEDDING = 3
 # Ridge group of weights that are not penalised.
 FREE = -1
 
@@ -376,8 +379,15 @@ def latent_network(
         constant=not (spanned or network.levels),
         all_levels=not spanned,
         shared=shared,
-        embeddings=network.embedding_sizes if network.hidden else (),
+        embeddings=_embeddings(network, options) if network.hidden else (),
     )
+
+
+def _embeddings(network: MLP, options: Mapping[str, object]) -> tuple[int, ...]:
+    """Dimensions in which curves see the levels of factors."""
+    if "embedding" in options:
+        return network.embedding_sizes
+    return tuple(min(e, EMBEDDING) for e in network.embedding_sizes)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ngmm.design import Design
 from ngmm.errors import OptionError
+from ngmm.estimation.estimators import is_transformation
 from ngmm.estimation.evidence import Evidence
 from ngmm.estimation.stochastic import Stochastic
 from ngmm.families import Family
@@ -121,6 +122,13 @@ def check_estimator(estimator: Any) -> Evidence | Stochastic | None:
         return None
     if isinstance(estimator, (Evidence, Stochastic)):
         return estimator
+    if isinstance(estimator, type) and issubclass(estimator, Evidence | Stochastic):
+        raise OptionError(f"estimator is a class: call it, ngmm.{estimator.__name__}()")
+    if is_transformation(estimator):
+        raise OptionError(
+            "an optax transformation fits networks by minibatches: write "
+            "estimator=ngmm.Stochastic(optimizer=...) with it"
+        )
     raise OptionError(
         f"estimator={estimator!r} does not fit networks; use ngmm.Evidence(), "
         'ngmm.Stochastic(optimizer=...) for any optax transformation, or "auto"'

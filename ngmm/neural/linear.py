@@ -9,16 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ngmm.design.rank import independent_columns
 from ngmm.estimation.status import Status
-from ngmm.inference.analysis import analyse
+from ngmm.likelihood.information import (
+    covariance_from_information,
+    variance_information,
+)
 from ngmm.likelihood.neural.prepare import orthonormal
 from ngmm.likelihood.neural.terms import Stack
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
 from ngmm.networks import Network
 from ngmm.neural.record import FittedNetworks, Member
 from ngmm.neural.units import to_engine, to_user
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 
 def fit_linear(
@@ -48,19 +55,18 @@ def fit_linear(
         ),
     )
     found = augmented.maximise()
-    analysis = analyse(augmented, found)
     n_w = sum(sizes)
     coefficients = np.zeros(p + n_w)
     coefficients[kept] = found.beta
-    covariance = np.zeros((p + n_w, p + n_w))
-    covariance[np.ix_(kept, kept)] = analysis.vcov
     active = np.zeros(p + n_w)
     active[kept] = 1.0
     scale = found.sigma if base.is_gaussian else found.phi
     beta, tau = to_engine(base, coefficients[:p], found.theta, scale)
     unit = base.problem.data.y_scale if base.is_gaussian else 1.0
-    slope = to_user(base, beta, tau).slope
-    joint = _joint(analysis, covariance, slope, p, n_w, unit)
+    own = _covariance(augmented, found, base, beta, tau, kept)
+    at = np.concatenate([kept, np.arange(p + n_w, p + n_w + len(tau))])
+    joint = np.zeros((p + n_w + len(tau),) * 2)
+    joint[np.ix_(at, at)] = own
     member = Member(
         x=np.concatenate([beta, coefficients[p:] / unit, tau]),
         covariance=joint,
@@ -100,21 +106,33 @@ def fit_linear(
     return estimate, fitted
 
 
-def _joint(analysis, covariance, slope, p, n_w, unit):  # type: ignore[no-untyped-def]
-    """Covariance of (beta, w, tau) in the engine's units."""
-    q = len(slope) - p
-    out = np.zeros((p + n_w + q, p + n_w + q))
-    inverse = np.linalg.inv(slope)
-    turn = np.eye(p + n_w) / unit
-    turn[:p, :p] = inverse[:p, :p]
-    out[: p + n_w, : p + n_w] = turn @ covariance @ turn.T
-    variances = np.array(analysis.parameter_covariance)
-    if isinstance(analysis.estimate, GaussianEstimate):
-        sigma = analysis.estimate.sigma
-        variances[-1] /= sigma
-        variances[:, -1] /= sigma
-    else:
-        variances = analysis.covariance[-q:, -q:] if q else np.zeros((0, 0))
-    part = inverse[p:, p:]
-    out[p + n_w :, p + n_w :] = part @ variances[:q, :q] @ part.T
-    return out
+def _covariance(
+    augmented: Model,
+    found: GaussianEstimate | GeneralizedEstimate,
+    base: Model,
+    beta: Vector,
+    tau: Vector,
+    kept: NDArray[np.intp],
+) -> Matrix:
+    """Covariance of the coefficients kept and tau, in the engine's units of `base`."""
+    p = len(beta)
+    slope = to_user(base, beta, tau).slope
+    # From the units of the data: weights are in those of the standardised inputs.
+    turn = np.eye(len(kept) + len(tau))
+    turn[:p, :p] = np.linalg.inv(slope[:p, :p])
+    if isinstance(found, GeneralizedEstimate):
+        turn[len(kept) :, len(kept) :] = np.linalg.inv(slope[p:, p:])
+        return turn @ covariance_from_information(found.information) @ turn.T
+    problem = augmented.problem
+    turn[p : len(kept), p : len(kept)] /= base.problem.data.y_scale
+    half = np.linalg.inv(problem.data.triangle)
+    precision = found.profile.tail[: len(kept), : len(kept)]
+    out = np.zeros(turn.shape)
+    out[: len(kept), : len(kept)] = (
+        found.sigma**2 * half @ np.linalg.solve(precision, half.T)
+    )
+    information = variance_information(found.profile, problem.n_residual)
+    variances = covariance_from_information(information)
+    to_log = np.append(np.ones(len(tau) - 1), problem.data.y_scale / found.sigma)
+    out[len(kept) :, len(kept) :] = variances * np.outer(to_log, to_log)
+    return np.asarray(turn @ out @ turn.T, dtype=np.float64)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import lgamma
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from ngmm import covariance
 from ngmm.errors import DataError
@@ -199,7 +199,7 @@ def symmetries(z2: Vector, model: NeuralModel, stack: Stack) -> float:
             flips = np.log(2.0) if activation_named(network.activation).odd else 0.0
             for z in (*deeper, out):
                 m = float((1.0 - np.exp(-0.5 * z)).sum())
-                total += gammaln(m + 1.0) + m * flips
+                total += lgamma(m + 1.0) + m * flips
         start += size
     return float(total)
 

@@ -354,8 +354,9 @@ class MixedModelFit:
         >>> import ngmm
         >>> data = ngmm.datasets.load("sleepstudy")
         >>> fit = ngmm.fit("Reaction ~ nn(Days, hidden=()) + (1 | Subject)", data)
-        >>> fit.nn_table().to_frame().loc["nn(Days)", ["layout", "edf"]].tolist()
-        ['1-1', 1.0]
+        >>> row = fit.nn_table().to_frame().loc["nn(Days)"]
+        >>> row["layout"], float(row["edf"])
+        ('1-1', 1.0)
         """
         if isinstance(self._analysis, LatentAnalysis):
             return network_table(latent_network_frame(self._analysis))

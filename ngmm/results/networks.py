@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import lsqr
 
 from ngmm.design import NetworkDesign
 from ngmm.estimation.status import Status
@@ -112,8 +110,9 @@ def network_caption(networks: FittedNetworks) -> str:
             low, high = min(widths), max(widths)
             span = f" with {low}" + (f" to {high}" * (high > low)) + " hidden units"
         lines.append(
-            f"average of {len(networks.members)} networks{span}; layout and weights: of "
-            "the one with the highest evidence; spread: their rms difference over sd(f)"
+            f"average of {len(networks.members)} networks{span}; layout and weights: "
+            "of the one with the highest evidence; spread: their rms difference over "
+            "sd(f)"
         )
     return "\n".join(lines)
 
@@ -141,6 +140,10 @@ def _penalty(networks: FittedNetworks, term: int) -> float:
 
 def _residual_sparse(f: Vector, columns: Any, codes: list[NDArray]) -> Vector:
     """Residual of f on columns and the indicators of factors with many levels."""
+    # Importing it changes the filters of warnings.
+    from scipy import sparse
+    from scipy.sparse.linalg import lsqr
+
     n = len(f)
     blocks = [sparse.csr_array(columns)]
     for c in codes:

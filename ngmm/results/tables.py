@@ -39,6 +39,8 @@ _TESTS = {
 }
 
 
+_LATENT = "v is standard normal by definition; loadings() says what it does"
+
 _VARIANCES = {
     "negative_binomial": "Var(y) = mu + mu^2 / size",
     "gamma": "Var(y) = phi mu^2",
@@ -139,6 +141,7 @@ def varcorr_table(
         interval = FirstOf(_dispersion_interval(header), interval)
     if "fixed" in frame:
         interval = FirstOf(Fixed("fixed", header), interval)
+        caption = caption or _LATENT
     columns = (
         Label("group", "group", once=True),
         Label("name", "name"),
@@ -198,6 +201,8 @@ def random_effects_table(
         if n_corr > 1 and intervals
         else ""
     )
+    if "fixed" in wide and intervals:
+        caption = _LATENT
     return Table(wide, caption, tuple(columns), "Random effects")
 
 

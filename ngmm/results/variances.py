@@ -25,9 +25,9 @@ def variance_frame(analysis: Analysis, level: float) -> pd.DataFrame:
 
     A row with ``name2`` is about a correlation, any other about a standard deviation.
     The standard deviations of a latent input of a network are one by definition: True
-    in a column ``fixed``. At a boundary (a variance of zero, a correlation of one) limits are NaN. The
-    dispersion parameter of a family that has one is the last row, in a column
-    ``dispersion`` of its own.
+    in a column ``fixed``. At a boundary (a variance of zero, a correlation of one)
+    limits are NaN. The dispersion parameter of a family that has one is the last row,
+    in a column ``dispersion`` of its own.
     """
     cov = analysis.parameter_covariance
     z = float(critical(level))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import ngmm
 from ngmm.errors import OptionError
+from ngmm.results import Table
+
+
+def by_input(table: Table) -> Any:
+    return table.to_frame().set_index("input")
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +42,18 @@ def linear(data: pd.DataFrame) -> ngmm.MixedModelFit:
 @pytest.fixture(scope="module")
 def own(data: pd.DataFrame) -> ngmm.MixedModelFit:
     """A network that reads the first of its two inputs only."""
-    network = (lambda key, x: {"w": 0.1 + 0 * x[0, :1]}, lambda w, x: x[:, 0] * w["w"])
-    return ngmm.fit("y ~ nn(x1, x2, net=own) + (1 | g)", data, networks={"own": network})
+    network = (lambda _, x: {"w": 0.1 + 0 * x[0, :1]}, lambda w, x: x[:, 0] * w["w"])
+    return ngmm.fit(
+        "y ~ nn(x1, x2, net=own) + (1 | g)", data, networks={"own": network}
+    )
 
 
 def test_the_gradient_of_a_line_is_its_coefficient(
     linear: ngmm.MixedModelFit, data: pd.DataFrame
 ) -> None:
     plain = ngmm.fit("y ~ x1 + log(x2) + f + (1 | g)", data)
-    found = ngmm.effects.importance(linear, "nn(x1, log(x2), f)").to_frame()
-    gradient = found.set_index("input")["gradient"]
+    found = ngmm.effects.importance(linear, "nn(x1, log(x2), f)")
+    gradient = by_input(found)["gradient"]
     for name, values in (("x1", data.x1), ("log(x2)", np.log(data.x2))):
         expected = abs(plain.fixef[name]) * np.std(values)
         # Differences over steps of 1e-4 lose eight of sixteen digits.
@@ -57,7 +66,7 @@ def test_permutation_is_the_change_of_the_line_and_of_the_likelihood(
 ) -> None:
     plain = ngmm.fit("y ~ x1 + log(x2) + f + (1 | g)", data)
     table = ngmm.effects.importance(linear, n=3, seed=8)
-    row = table.to_frame().set_index("input").loc["x1"]
+    row = by_input(table).loc["x1"]
     x = data["x1"].to_numpy()
     residual = data["y"] - plain.predict()
     r = np.random.default_rng(8)
@@ -74,7 +83,7 @@ def test_permutation_is_the_change_of_the_line_and_of_the_likelihood(
 
 def test_an_input_that_is_not_read_has_no_importance(own: ngmm.MixedModelFit) -> None:
     table = ngmm.effects.importance(own)
-    found = table.to_frame().set_index("input")
+    found = by_input(table)
     assert found.index.tolist() == ["x1", "x2"]
     assert found.loc["x2", ["permutation", "gradient", "loglik"]].eq(0.0).all()
     assert found.loc["x1", "permutation"] > 0.3
@@ -87,7 +96,7 @@ def test_an_input_that_is_not_read_has_no_importance(own: ngmm.MixedModelFit) ->
 def test_the_same_line_beside_a_network_is_not_the_networks(data: pd.DataFrame) -> None:
     """The term is orthogonal to its linear inputs, and so is their importance."""
     fit = ngmm.fit("y ~ x1 + nn(x1, x2, hidden=()) + (1 | g)", data)
-    found = ngmm.effects.importance(fit).to_frame().set_index("input")
+    found = by_input(ngmm.effects.importance(fit))
     slope = np.polyfit(data.x1, data.x2, 1)[0]
     weight = ngmm.fit("y ~ x1 + x2 + (1 | g)", data).fixef["x2"]
     # f = w (x2 - a - s x1); differences over steps of 1e-4 lose eight digits.

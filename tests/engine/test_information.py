@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import ngmm
 from ngmm.inference.gaussian import parameter_covariance
-from ngmm.inference.information import covariance_from_information
+from ngmm.likelihood.information import covariance_from_information
 from ngmm.model import GaussianEstimate
 from ngmm.results import MixedModelFit
 from tests.engine.dense import Dense, relative_factor

@@ -101,5 +101,5 @@ def test_predictions_have_the_same_errors(name: str, re: str) -> None:
 def test_separation_is_seen_through_the_network() -> None:
     data = frame().assign(z=lambda d: (d["x1"] > 0).astype(int))
     with pytest.warns(ngmm.errors.ConvergenceWarning, match=r"x1 of nn\(x1\)"):
-        fit = ngmm.fit("z ~ nn(x1, hidden=()) + (1 | g)", data, "bernoulli")
+        fit: Any = ngmm.fit("z ~ nn(x1, hidden=()) + (1 | g)", data, "bernoulli")
     assert not fit.check().ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,10 +55,11 @@ def averaged(data: pd.DataFrame) -> ngmm.MixedModelFit:
 
 
 def test_effective_weights_are_what_the_model_counts(fit: ngmm.MixedModelFit) -> None:
-    edf = fit.nn_table().to_frame()["edf"].sum()
+    table: Any = fit.nn_table().to_frame()
+    edf = float(table["edf"].sum())
     # Two fixed effects, one theta, sigma.
     assert edf == pytest.approx(fit.df_model - 2 - 2, abs=1e-12)  # sums of doubles
-    assert 5.0 < edf < fit.nn_table().to_frame()["weights"].sum()
+    assert 5.0 < edf < float(table["weights"].sum())
 
 
 def test_a_linear_network_is_all_linear(linear: ngmm.MixedModelFit) -> None:
@@ -77,7 +79,7 @@ def test_the_sd_is_that_of_the_terms_contribution(fit: ngmm.MixedModelFit) -> No
 def test_the_linear_share_is_an_r_squared(
     fit: ngmm.MixedModelFit, data: pd.DataFrame
 ) -> None:
-    f = fit.predict(kind="terms")["nn(x1, x2, f)"].to_numpy()
+    f = np.asarray(fit.predict(kind="terms")["nn(x1, x2, f)"])
     levels = pd.get_dummies(data["f"]).to_numpy(float)
     columns = np.column_stack([levels, data[["x1", "x2"]]])
     left = f - columns @ np.linalg.lstsq(columns, f, rcond=None)[0]
@@ -106,7 +108,9 @@ def test_the_spread_is_that_between_the_members(averaged: ngmm.MixedModelFit) ->
     networks = averaged.networks
     assert networks is not None
     assert len(networks.members) > 1
-    by_member = networks.member_outputs([d.inputs for d in networks.designs], networks.X)
+    by_member = networks.member_outputs(
+        [d.inputs for d in networks.designs], networks.X
+    )
     shares = np.array([m.share for m in networks.members])
     mean = sum(s * f for s, f in zip(shares, by_member, strict=True))
     square = sum(
@@ -122,6 +126,7 @@ def test_the_layout_is_that_of_the_best_member(averaged: ngmm.MixedModelFit) -> 
     assert averaged.networks is not None
     best = averaged.networks.members[0]
     row = network_frame(averaged.networks).iloc[0]
+    assert best.width is not None
     assert row["layout"] == f"1-{best.width}-1"
     # Weights and biases of the layer, output weights, linear path.
     assert row["weights"] == 3 * best.width + 1
@@ -212,7 +217,7 @@ def test_minibatches_have_neither_effective_weights_nor_covariance(
     assert fit.estimate_text.startswith("networks by minibatches (optax), 2 epochs")
     assert "take the networks as known" in fit.coef_table().caption
     partial = ngmm.effects.partial(fit, "nn(x1)", grid=3)
-    assert partial.to_frame()["std_error"].isna().all()
+    assert np.isnan(np.asarray(partial.to_frame()["std_error"])).all()
     assert "band" not in str(partial)
 
 

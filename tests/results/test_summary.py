@@ -55,6 +55,7 @@ class StubFit:
     integral_text: str = "exact"
     aliased: tuple[str, ...] = ()
     networks: None = None
+    is_neural: bool = False
     df_method: str = "satterthwaite"
     verdict: StubVerdict = StubVerdict()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ngmm.design import Design
 from ngmm.errors import NotSupportedError
@@ -53,7 +54,7 @@ MAX_STEPS = 300
 PROBE, POLISH_STEPS = 30, 40
 # Multiply-adds of a search, about ten minutes of two cores, and the evaluations that
 # are made whatever they cost.
-BUDGET, LEAST_STEPS = 1e13, 40
+BUDGET, LEAST_STEPS = 1e12, 40
 
 
 def fit_latent(
@@ -177,7 +178,11 @@ def fit_rows(
     with precise():
         weights = network.init(jax.random.key(seed), rows.inputs)
         problem = prepare_latent(rows, family, network, weight_shape(weights))
-    with ProgressLine(progress, "latent network") as line:
+    # The matrices are small: threads of BLAS would only wait for each other.
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ProgressLine(progress, "latent network") as line,
+    ):
         if network.is_bilinear:
             start = _bilinear_start(problem, rule)
             found = _maximum(problem, rule, start, max_steps, line)
@@ -231,6 +236,13 @@ class _Work:
     ridge: Ridge
     max_steps: int
     line: ProgressLine
+    done: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def most(self) -> int:
+        """Evaluations after which the search gives up, roughly."""
+        engine = first_engine(self.problem, self.rule)
+        return limit(engine, self.max_steps) + 2 * PROBE + POLISH_STEPS
 
     def best(
         self, seed: int, restarts: int
@@ -249,37 +261,55 @@ class _Work:
             starts.append(np.where(self.ridge.held, 0.0, starts[0]))
         runs = []
         for i, x in enumerate(starts):
-            tick = self._tick(total, f"start {i + 1} of {len(starts)}")
-            runs.append(
-                by_evidence(engine, x, self.ridge, min(PROBE, total), tick=tick)
-            )
+            tick = self._tick(f"start {i + 1} of {len(starts)}")
+            run = by_evidence(engine, x, self.ridge, min(PROBE, total), tick=tick)
+            runs.append(run)
+        runs.sort(key=_evidence, reverse=True)
+        # The evidence of a search that is still on its way is no verdict on it.
+        for i, run in enumerate(runs):
+            if run.status is Status.MAX_STEPS:
+                runs[i] = self._settled(engine, run, total)
+                break
         runs.sort(key=_evidence, reverse=True)
         spread = tuple(_evidence(run) for run in runs)
         return self._finished(engine, runs[0], total), spread
 
+    def _settled(self, engine: LatentEngine, run: Penalised, total: int) -> Penalised:
+        """A run to its end: penalties, then weights at the best penalties."""
+        left = total - run.n_steps
+        if run.status is Status.MAX_STEPS and left > 0:
+            tick = self._tick("search")
+            more = by_evidence(engine, run.x, self.ridge, left, run.penalty, tick)
+            run = replace(more, n_steps=run.n_steps + more.n_steps)
+        tick = self._tick("last steps")
+        return at_penalties(engine, run, self.ridge, POLISH_STEPS, tick)
+
     def _finished(
         self, engine: LatentEngine, run: Penalised, total: int
     ) -> tuple[LatentEngine, Penalised]:
-        """The best run, to the end: its penalties, then its weights, then the nodes."""
+        """The best run with as many nodes as it needs."""
+        run = self._settled(engine, run, total)
         while True:
-            left = total - run.n_steps
-            if run.status is Status.MAX_STEPS and left > 0:
-                tick = self._tick(total, "search", run.n_steps)
-                more = by_evidence(engine, run.x, self.ridge, left, run.penalty, tick)
-                run = replace(more, n_steps=run.n_steps + more.n_steps)
-            settled = run.status
-            tick = self._tick(total, "last steps", run.n_steps)
-            run = at_penalties(engine, run, self.ridge, POLISH_STEPS, tick)
-            if settled is not Status.CONVERGED:
-                run = replace(run, status=settled)
             finer = finer_engine(engine, self.rule, run.x)
-            if finer is None or settled is not Status.CONVERGED:
+            if finer is None or run.status is not Status.CONVERGED:
                 return engine, run
-            engine, total = finer, run.n_steps + limit(finer, self.max_steps)
-            run = replace(run, status=Status.MAX_STEPS)
+            engine, before = finer, run.n_steps
+            more = self._settled(
+                engine,
+                replace(run, status=Status.MAX_STEPS, n_steps=0),
+                limit(finer, self.max_steps - before),
+            )
+            run = replace(more, n_steps=before + more.n_steps)
 
-    def _tick(self, total: int, text: str, before: int = 0) -> Tick:
-        return lambda steps: self.line.update(min(before + steps, total), total, text)
+    def _tick(self, text: str) -> Tick:
+        """What counts the evaluations of all runs together."""
+
+        def tick(_: int) -> None:
+            self.done[0] += 1
+            most = max(self.most, self.done[0])
+            self.line.update(self.done[0], most, text)
+
+        return tick
 
 
 def _evidence(run: Penalised) -> float:

@@ -1,7 +1,7 @@
 r"""Maximum of the likelihood minus ridge penalties that the evidence chooses.
 
-After every step each group of weights g gets, half the way on the scale of logarithms,
-the penalty
+Where the search for the maximum at given penalties has come near, each group of weights
+g gets, half the way on the scale of logarithms, the penalty
 
 .. math:: \alpha_g = \gamma_g / |w_g|^2, \quad
    \gamma_g = n_g - \alpha_g \, \mathrm{tr} (H + D)^{-1}_{gg},
@@ -30,14 +30,22 @@ Tick = Callable[[int], None]
 MOST = 1e7
 # Stronger ones at the start would hold hidden layers at zero, a stationary point.
 START = 1.0
-# Changes of the log-evidence that count as none, and how many in a row end a search.
-SETTLED, QUIET = 1e-2, 3
+# Curvatures, in units in which the diagonal is one, that are as good as none: those of
+# a hidden unit about to be switched on, where Laplace's approximation would be without
+# bounds.
+FLAT = 1e-3
+# Gain that a step at fixed penalties promises where a maximum is near.
+NEAR = 0.5
+# Rises of the log-evidence that count as none, and how many in a row end a search.
+SETTLED, QUIET = 1e-2, 4
 # Gain that a further step at fixed penalties promises when the last steps end: weights
 # are then within a twentieth of their posterior standard deviation.
 FINE = 1e-3
 # Gains that rounding hides are taken without a look.
 NEGLIGIBLE = 1e-7
-DAMPING_START, DAMPING_LEAST, DAMPING_MOST = 1e-1, 1e-9, 1e9
+DAMPING_START, DAMPING_LEAST = 1e-1, 1e-9
+# Damped steps tried from one point, each six times more damped than the one before.
+TRIES = 15
 # Evaluations of Newton's method between two reports.
 STEPS = 10
 
@@ -114,6 +122,11 @@ class _Point:
     vectors: Matrix
     determined: Vector
     evidence: float
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether the penalised likelihood curves upwards in no direction."""
+        return bool((self.values > -FLAT).all())
 
     @property
     def merit(self) -> float:
@@ -193,42 +206,59 @@ def _search(
     frozen: bool,
     tick: Tick | None,
 ) -> Penalised:
-    """Damped steps, with penalties that follow or are frozen."""
-    point = best = _look(engine.evaluate(x), x, penalty, ridge)
-    damping, quiet, steps = DAMPING_START, 0, 1
+    """Damped steps; the penalties follow wherever a maximum is near, or are frozen."""
+    point, best = _look(engine.evaluate(x), x, penalty, ridge), None
+    damping, stale, steps = DAMPING_START, 0, 1
     while True:
         if tick is not None:
             tick(steps)
         if not np.isfinite(point.evidence):
-            return _ended(best, ridge, Status.NOT_FINITE, steps)
+            return _ended(best or point, ridge, Status.NOT_FINITE, steps)
         promised = point.step(0.0)[1]
-        if quiet >= QUIET or (frozen and promised < FINE):
-            return _ended(best, ridge, Status.CONVERGED, steps)
+        if frozen and promised < FINE:
+            return _ended(point, ridge, Status.CONVERGED, steps)
+        if not frozen and promised < NEAR and point.is_convex:
+            # The evidence is Laplace's approximation, which holds at maxima only.
+            stale += 1
+            if best is None or point.evidence > best.evidence + SETTLED:
+                stale = 0
+            if best is None or point.evidence > best.evidence:
+                best = point
+            if stale >= QUIET:
+                return _ended(best, ridge, Status.CONVERGED, steps)
+            penalty = _followed(point, ridge)
+            point = _look(point.at, point.x, penalty, ridge)
         if steps >= max_steps:
-            return _ended(best, ridge, Status.MAX_STEPS, steps)
-        move, hoped = point.step(damping)
-        trial = _look(engine.evaluate(point.x + move), point.x + move, penalty, ridge)
+            return _ended(best or point, ridge, Status.MAX_STEPS, steps)
+        found = _uphill(engine, point, damping)
+        if found is None:
+            return _ended(best or point, ridge, Status.STALLED, steps)
+        x, damping = found
+        point = _look(engine.evaluate(x), x, penalty, ridge)
         steps += 1
-        gain = trial.merit - point.merit
-        # Written so that a trial that is not a number is refused.
-        if not (gain > 0.0 or (hoped < NEGLIGIBLE and abs(gain) < NEGLIGIBLE)):
-            if damping >= DAMPING_MOST:
-                return _ended(best, ridge, Status.MAX_STEPS, steps)
-            damping *= 8.0
-            continue
-        if gain > 0.75 * hoped:
-            damping = max(0.25 * damping, DAMPING_LEAST)
-        elif gain < 0.25 * hoped:
-            damping *= 3.0
-        if frozen:
-            point = best = trial
-            continue
-        change = abs(trial.evidence - point.evidence)
-        quiet = quiet + 1 if change < SETTLED else 0
-        if trial.evidence > best.evidence:
-            best = trial
-        penalty = _followed(trial, ridge)
-        point = _look(trial.at, trial.x, penalty, ridge)
+
+
+def _uphill(
+    engine: LatentEngine, point: _Point, damping: float
+) -> tuple[Vector, float] | None:
+    """The first damped step that raises the penalised likelihood, and what to try next.
+
+    A value costs next to nothing beside the derivatives.
+    """
+    first = damping
+    for _ in range(TRIES):
+        step, hoped = point.step(damping)
+        x = point.x + step
+        if hoped < NEGLIGIBLE:
+            return x, damping
+        merit = engine.value(x) - 0.5 * float(point.penalty @ x**2)
+        gain = merit - point.merit
+        # Written so that a value that is not a number is refused.
+        if gain > 0.0:
+            eased = 0.25 * damping if gain > 0.5 * hoped else damping
+            return x, max(eased if damping == first else damping, DAMPING_LEAST)
+        damping *= 6.0
+    return None
 
 
 def _look(at: Derivatives, x: Vector, penalty: Vector, ridge: Ridge) -> _Point:
@@ -242,7 +272,7 @@ def _look(at: Derivatives, x: Vector, penalty: Vector, ridge: Ridge) -> _Point:
     scale = 1.0 / np.sqrt(np.maximum(diagonal, 1e-10 * diagonal.max()))
     values, vectors = np.linalg.eigh(0.5 * (A + A.T) * np.outer(scale, scale))
     # Short of the maximum a curvature may be negative, or lost in rounding.
-    size = np.maximum(np.abs(values), 1e-8)
+    size = np.maximum(np.abs(values), FLAT)
     kept = np.argsort(size)[ridge.rotations :]
     half = scale[:, None] * vectors[:, kept] / np.sqrt(size[kept])
     determined = np.clip(1.0 - penalty * (half * half).sum(1), 0.0, 1.0)

@@ -15,7 +15,6 @@ from ngmm import families
 from ngmm.design import build_design
 from ngmm.formula import parse
 from ngmm.likelihood.neural.prepare import (
-    NeuralProblem,
     prepare_gaussian,
     prepare_laplace,
     prepare_quadrature,
@@ -81,7 +80,7 @@ class Case:
     seed: int = 3
 
     @cached_property
-    def prepared(self) -> tuple[NeuralProblem, Any]:
+    def prepared(self) -> tuple[Any, Any]:
         """What the likelihood takes, and the modes to start from."""
         d = self.base.design
         if self.base.is_gaussian:
@@ -130,9 +129,7 @@ class Case:
     def given(self) -> Model:
         """The model with the network's output as a known part."""
         d = self.base.design
-        return replace(
-            self.base, design=replace(d, offset=d.offset + self.network[0])
-        )
+        return replace(self.base, design=replace(d, offset=d.offset + self.network[0]))
 
     @cached_property
     def parameters(self) -> Any:
@@ -159,11 +156,12 @@ def case(
     weights: str | None = None,
     quad: Any = "auto",
     link: str | None = None,
+    fixed: str = FIXED,
 ) -> Case:
     """A model of the frame; the formula without the fixed part."""
     data = frame()
     response, random = formula.split("~")
-    terms = parse(f"{response} ~ {FIXED} + offset(known) + {random}")
+    terms = parse(f"{response} ~ {fixed} + offset(known) + {random}")
     design, _ = build_design(
         terms, data, weights=None if weights is None else data[weights]
     )

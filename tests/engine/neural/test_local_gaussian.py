@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 
 from ngmm.likelihood.neural import gaussian
 from ngmm.linalg import precise
-from tests.engine.dense import random_columns
-from tests.engine.derivatives import differences, lambda_derivatives, quick_jit
+from tests.engine.derivatives import differences, quick_jit
+from tests.engine.neural.dense import Dense, derivatives
 from tests.engine.neural.problems import N_ROWS, Case, Vector, case
 
 FORMULAS = {
@@ -23,8 +23,6 @@ FORMULAS = {
     "nested": "y ~ (1 | g) + (1 | gh)",
     "crossed": "y ~ (1 | g) + (1 | h)",
 }
-# Room for every structure, so that one program serves all.
-MOST_THETA, MOST_EFFECTS = 3, 32
 
 
 @cache
@@ -47,53 +45,12 @@ def found_at(name: str) -> tuple[Any, Vector]:
         return jax.tree.map(np.asarray, quick_jit(both)(c.x))
 
 
-def dense_loglik(
-    point: Array,
-    basis: Array,
-    Z: Array,
-    M: Array,
-    y: Array,
-    weights: Array,
-) -> Array:
-    """Normal log-density of y in (beta, change of w, theta, log sigma)."""
-    m = M.shape[1]
-    theta, log_sigma = point[m : m + MOST_THETA], point[-1]
-    half = Z @ jnp.einsum("a,aij->ij", theta, basis)
-    V = jnp.exp(2 * log_sigma) * (jnp.diag(1 / weights) + half @ half.T)
-    chol = jnp.linalg.cholesky(V)
-    white = jax.scipy.linalg.solve_triangular(chol, y - M @ point[:m], lower=True)
-    log_det = 2 * jnp.log(jnp.diagonal(chol)).sum()
-    return -0.5 * (white @ white + log_det + len(y) * jnp.log(2 * jnp.pi))
-
-
-dense_derivatives = quick_jit(
-    lambda *a: (dense_loglik(*a), jax.grad(dense_loglik)(*a), jax.hessian(dense_loglik)(*a))
-)
-
-
 @cache
-def dense_at(name: str) -> tuple[float, Vector, Vector]:
-    """The same by the density of the model with the network's tangent as columns."""
+def dense_at(name: str) -> Dense:
+    """The same in the units of the data, from dense matrices."""
     c = gaussian_case(name)
-    d, at = c.base.design, c.parameters
-    f, J = c.network
-    q, k = sum(t.n_levels * len(t.names) for t in d.random), c.base.n_theta
-    Z = np.zeros((N_ROWS, MOST_EFFECTS))
-    Z[:, :q] = np.hstack([random_columns(t) for t in d.random]).astype(float)
-    basis = np.zeros((MOST_THETA, MOST_EFFECTS, MOST_EFFECTS))
-    basis[:k, :q, :q] = lambda_derivatives(c.base)
-    M = np.column_stack([d.X, J])
-    theta = np.r_[at.theta, np.zeros(MOST_THETA - k)]
-    point = np.r_[at.beta, np.zeros(J.shape[1]), theta, np.log(at.scale)]
-    with precise():
-        value, gradient, hessian = dense_derivatives(
-            point, basis, Z, M, d.y - d.offset - f, d.weights
-        )
-    used = np.r_[np.arange(M.shape[1] + k), len(point) - 1]
-    slope = c.slope
-    gradient = slope.T @ np.asarray(gradient)[used]
-    hessian = slope.T @ np.asarray(hessian)[np.ix_(used, used)] @ slope
-    return float(value), gradient, hessian
+    at = c.parameters
+    return derivatives(c.given, c.network[1], at.beta, at.theta, at.scale)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -106,13 +63,15 @@ def test_value_is_that_of_the_model_with_the_output_in_its_offset(name: str) -> 
     expected = c.given.loglik(at.theta, at.scale, at.beta)
     # Sums of sixty terms of order one: rounding only.
     assert value == pytest.approx(expected, rel=1e-11)
-    assert value == pytest.approx(dense_at(name)[0], rel=1e-11)
+    assert value == pytest.approx(dense_at(name).value, rel=1e-11)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_derivatives_are_those_of_the_tangent(name: str) -> None:
     found = found_at(name)[0]
-    _, gradient, hessian = dense_at(name)
+    slope = gaussian_case(name).slope
+    gradient = slope.T @ dense_at(name).gradient
+    hessian = slope.T @ dense_at(name).hessian @ slope
     # Dense Cholesky factors and their derivatives by jax: rounding only.
     size = np.abs(gradient).max()
     assert_allclose(found.gradient, gradient, rtol=1e-9, atol=1e-11 * size)

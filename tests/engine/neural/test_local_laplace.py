@@ -65,7 +65,7 @@ def working_curvature() -> Vector:
         ]
     ).astype(float)
     known = d.offset + f + d.X @ at.beta
-    u = np.zeros(A.shape[1])
+    u, W, H = np.zeros(A.shape[1]), d.y, A.T @ A
     for _ in range(100):
         mu = 1 / (1 + np.exp(-known - A @ u))
         W = mu * (1 - mu)
