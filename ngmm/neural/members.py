@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm import covariance
+from ngmm.covariance import Pattern
 from ngmm.errors import DataError
-from ngmm.estimation.evidence_search import Search
+from ngmm.estimation.evidence_search import LEAST_PENALTY, MOST_PENALTY, Search
 from ngmm.estimation.status import Status
 from ngmm.likelihood.neural.prepare import NeuralProblem
 from ngmm.likelihood.neural.terms import Stack, unravel
@@ -27,7 +28,7 @@ from ngmm.linalg import precise
 from ngmm.networks import MLP
 from ngmm.networks.activations import activation_named
 from ngmm.neural.record import FittedNetworks, Member
-from ngmm.neural.starts import Start
+from ngmm.neural.starts import LINEAR, Start
 
 if TYPE_CHECKING:
     from ngmm.neural.model import NeuralModel
@@ -41,6 +42,8 @@ LEAST_ROOT, ROOT_PER_WEIGHT = 4.0, 0.1
 # Fits below this share of the best one's weight are left out, and so are all beyond
 # this number.
 LEAST_SHARE, MOST_MEMBERS = 0.02, 8
+# Relative standard deviations below this are zero; columns of Z have unit mean square.
+VANISHING = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +57,9 @@ class Ended:
 
     @property
     def evidence(self) -> float:
-        """Highest log-evidence met."""
-        value = float(self.search.best.evidence)
+        """Highest log-evidence met, that of the penalties allowed for."""
+        best = self.search.best
+        value = float(best.evidence) + occam(np.asarray(best.edf))
         return value if np.isfinite(value) else -np.inf
 
 
@@ -85,7 +89,7 @@ class Members:
 
 
 def contenders(found: Sequence[Ended]) -> list[Ended]:
-    """Searches whose evidence is close enough to the best to count, at most eight."""
+    """Searches of an evidence close enough to the best to count, and the linear one."""
     ranked = sorted(found, key=lambda e: -e.evidence)
     if not np.isfinite(ranked[0].evidence):
         raise DataError(
@@ -98,7 +102,8 @@ def contenders(found: Sequence[Ended]) -> list[Ended]:
         -root_of(float(ranked[0].search.best.edf.sum())) * np.log(LEAST_SHARE) + 10.0
     )
     close = [e for e in ranked if e.evidence > ranked[0].evidence - reach]
-    return close[: 2 * MOST_MEMBERS]
+    linear = [e for e in ranked if e.start.width == LINEAR and e not in close]
+    return close[: 2 * MOST_MEMBERS] + [e for e in linear if np.isfinite(e.evidence)]
 
 
 def join(
@@ -144,7 +149,7 @@ def join(
     n_tau = problem.layout.n_tau
     return Members(
         networks=networks,
-        tau=shares @ xs[:, -n_tau:],
+        tau=_vanished(shares @ xs[:, -n_tau:], model),
         beta=shares @ xs[:, :p],
         status=networks.statuses[0],
         n_steps=sum(int(e.search.n_steps) for e in found),
@@ -176,13 +181,27 @@ def _member(
         x=x,
         covariance=covariance,
         share=1.0,
-        evidence=float(last.evidence) + symmetries(z2, model, stack),
+        evidence=float(last.evidence)
+        + symmetries(z2, model, stack)
+        + occam(np.asarray(last.edf)),
         loglik=float(last.loglik),
         edf=np.asarray(last.edf),
         log_penalty=np.asarray(last.log_penalty),
         width=e.start.width,
         active=e.start.active,
     )
+
+
+def occam(edf: Vector) -> float:
+    """Log of what the penalties' own uncertainty takes from the evidence.
+
+    A log penalty whose group has edf well-determined weights is known to within about
+    sqrt(2 / edf), out of the range it can have, a priori uniform (MacKay 1992, eq.
+    3.17). A group that does nothing loses nothing: all large penalties are the same.
+    """
+    width = 0.5 * np.log(4.0 * np.pi / np.maximum(edf, 1e-12))
+    span = np.log(np.log(MOST_PENALTY / LEAST_PENALTY))
+    return float(np.minimum(width - span, 0.0).sum())
 
 
 def symmetries(z2: Vector, model: NeuralModel, stack: Stack) -> float:
@@ -204,14 +223,16 @@ def symmetries(z2: Vector, model: NeuralModel, stack: Stack) -> float:
     return float(total)
 
 
+def _patterns(model: NeuralModel) -> tuple[Pattern, ...]:
+    """Covariance parameters of the grouping factors, in the engine's order."""
+    if model.base.is_gaussian:
+        return tuple(model.base.problem.layout.patterns)
+    return tuple(model.base.marginal.problem.arranged.patterns)
+
+
 def _rectified(x: Vector, model: NeuralModel) -> Vector:
     """Parameters with nonnegative diagonals of Lambda: members must agree on signs."""
-    base = model.base
-    patterns = (
-        base.problem.layout.patterns
-        if base.is_gaussian
-        else base.marginal.problem.arranged.patterns
-    )
+    base, patterns = model.base, _patterns(model)
     n_theta = sum(q.n_theta for q in patterns)
     tail = len(x) - n_theta
     extra = 1 if base.is_gaussian or model.family.dispersion is not None else 0
@@ -221,3 +242,20 @@ def _rectified(x: Vector, model: NeuralModel) -> Vector:
         x[part] = covariance.rectify(x[part], q)
         first += q.n_theta
     return x
+
+
+def _vanished(tau: Vector, model: NeuralModel) -> Vector:
+    """Variance parameters with columns of Lambda that have all but vanished at zero.
+
+    The likelihood is even in a column: what it loses is of the order of its square.
+    """
+    out, first = tau.copy(), 0
+    for q in _patterns(model):
+        part = out[first : first + q.n_theta]
+        columns = np.array(q.cols)
+        for c in range(q.k):
+            own = columns == c
+            if np.abs(part[own]).max(initial=0.0) < VANISHING:
+                part[own] = 0.0
+        first += q.n_theta
+    return out

@@ -19,7 +19,7 @@ from ngmm.likelihood.neural.prepare import NeuralProblem
 from ngmm.linalg import precise
 from ngmm.neural.members import Ended, contenders
 from ngmm.neural.search import SearchLayout, run
-from ngmm.neural.starts import Start
+from ngmm.neural.starts import LINEAR, Start
 from ngmm.progress import ProgressLine
 
 Vector = NDArray[np.float64]
@@ -74,9 +74,12 @@ class Searches:
         """The better half goes on."""
         ranked = sorted(found, key=lambda e: -e.evidence)
         keep = max(len(ranked) // 2, min(4, len(ranked)))
-        going = [(e.start, e.search) for e in ranked[:keep]]
+        chosen = [
+            e for i, e in enumerate(ranked) if i < keep or e.start.width == LINEAR
+        ]
+        going = [(e.start, e.search) for e in chosen]
         later = self._all(going, self.max_steps, False, COARSE, line, "searches")
-        return [*later, *ranked[keep:]]
+        return [*later, *(e for e in ranked if e not in chosen)]
 
     def again(self, found: list[Ended], line: ProgressLine) -> list[Ended]:
         """Contenders go on from where they were best, with this likelihood."""
@@ -87,7 +90,9 @@ class Searches:
         """Those that may count, to convergence at the penalties of the best point."""
         chosen = contenders(found)
         going = [(e.start, self._from_best(e)) for e in chosen]
-        polished = self._all(going, POLISH_STEPS, True, FINE, line, "last steps")
+        polished = self._all(
+            going, max(POLISH_STEPS, self.max_steps), True, FINE, line, "last steps"
+        )
         return [*polished, *(e for e in found if e not in chosen)]
 
     def _from_best(self, e: Ended) -> Search:

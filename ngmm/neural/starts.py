@@ -17,6 +17,9 @@ from ngmm.networks import MLP, Inputs, Network, flatten
 
 Vector = NDArray[np.float64]
 
+# Width of a network without hidden units.
+LINEAR = 0
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
@@ -59,14 +62,20 @@ class Candidate:
 def make_starts(
     candidates: Sequence[Candidate], widths: Sequence[int], n_runs: int, seed: int
 ) -> list[Start]:
-    """Starts of n_runs searches, widths in turn, the widest first."""
+    """Starts of n_runs searches, widths in turn, the widest first.
+
+    Where widths are ngmm's to choose, one more has no hidden units: linear.
+    """
     any_free = any(c.free for c in candidates)
     order = sorted(widths, reverse=True) if any_free else [None]
     with precise():
-        return [
-            _start(candidates, order[i % len(order)], jax.random.key(seed), i)
-            for i in range(n_runs)
+        key = jax.random.key(seed)
+        starts = [
+            _start(candidates, order[i % len(order)], key, i) for i in range(n_runs)
         ]
+        if any_free:
+            starts.append(_start(candidates, LINEAR, key, n_runs))
+        return starts
 
 
 def _start(
@@ -78,17 +87,26 @@ def _start(
         full = c.network.init(one, c.inputs)
         network = c.network
         if c.free and width is not None and isinstance(network, MLP):
-            narrow = replace(network, hidden=(width,) * len(network.hidden))
-            own = narrow.init(one, c.inputs)
-            ones = jax.tree.map(jnp.ones_like, own)
+            own = _narrow(network, width, one, c.inputs, full)
             weights.append(_padded(own, full))
-            active.append(_padded(ones, full))
+            active.append(_padded(jax.tree.map(jnp.ones_like, own), full))
         else:
             weights.append(flatten(full)[0])
             active.append(jnp.ones_like(weights[-1]))
     return Start(
         width, np.concatenate(weights), np.concatenate(active).astype(np.float64)
     )
+
+
+def _narrow(
+    network: MLP, width: int, key: Array, inputs: Inputs, full: Any
+) -> dict[str, Any]:
+    """Initial weights of the network at another width; at zero, its linear path."""
+    if width != LINEAR:
+        hidden = (width,) * len(network.hidden)
+        return replace(network, hidden=hidden).init(key, inputs)
+    none = jax.tree.map(lambda a: a[:0], (full["layers"], full["out"]))
+    return {**full, "layers": none[0], "out": none[1]}
 
 
 def _padded(narrow: Any, wide: Any) -> Array:

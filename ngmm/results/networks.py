@@ -106,9 +106,11 @@ def network_caption(networks: FittedNetworks) -> str:
     if len(networks.members) > 1:
         widths = [m.width for m in networks.members if m.width is not None]
         span = ""
-        if widths:
-            low, high = min(widths), max(widths)
+        if any(widths):
+            hidden = [w for w in widths if w]
+            low, high = min(hidden), max(hidden)
             span = f" with {low}" + (f" to {high}" * (high > low)) + " hidden units"
+            span += ", one of them linear" if 0 in widths else ""
         lines.append(
             f"average of {len(networks.members)} networks{span}; layout and weights: "
             "of the one with the highest evidence; spread: their rms difference over "
@@ -121,7 +123,7 @@ def _layout(networks: FittedNetworks, member: Member, term: int) -> str:
     network, design = networks.stack.networks[term], networks.designs[term]
     given = {"hidden", "net"} & set(design.options)
     if isinstance(network, MLP) and member.width is not None and not given:
-        hidden = (member.width,) * len(network.hidden)
+        hidden = (member.width,) * len(network.hidden) if member.width else ()
         network = replace(network, hidden=hidden)
     return network.layout(design.inputs)
 
