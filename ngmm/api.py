@@ -211,7 +211,10 @@ def fit(
         binary_response=chosen.name in BINARY,
     )
     used = [*design.networks, *(term.network for term in design.latent)]
-    check_used(used, networks)
+    named = {term.options.get("net") for term in used} - {None}
+    if named <= set(networks or {}):
+        # Otherwise a name is misspelt, and that message helps more.
+        check_used(used, networks)
     chosen.check(design.y, design.trials, design.response_name, design.index)
     _check_design(design, chosen)
     model = Model(design, chosen, reml=reml, quad=rule)

@@ -17,6 +17,7 @@ __all__ = [
     "DataError",
     "DesignError",
     "FormulaError",
+    "NetworkWarning",
     "NewDataError",
     "NgmmError",
     "NgmmWarning",
@@ -109,7 +110,7 @@ class ConvergenceWarning(NgmmWarning):
     """The optimiser stopped early, so the numbers are not estimates yet."""
 
 
-class NetworkWarning(UserWarning):
+class NetworkWarning(NgmmWarning):
     """The inputs of a network may not mean what they seem to."""
 
 

@@ -55,6 +55,7 @@ def check_options(
     contrasts: object,
     progress: object,
 ) -> None:
+    """Refuse values that options cannot have, whatever the formula says."""
     if not isinstance(reml, (bool, np.bool_)):
         raise OptionError(f"reml must be True or False, got {reml!r}")
     if df not in DF_METHODS:

@@ -25,7 +25,7 @@ def check_progress(progress: object) -> None:
     """
     if progress != "auto" and not isinstance(progress, bool):
         raise OptionError(
-            f'progress must be "auto", True or False, got {progress!r}; "auto" shows a '
+            f'progress must be "auto", True or False; got {progress!r}. "auto" shows a '
             "line on a terminal when a fit takes longer than 2 s"
         )
 

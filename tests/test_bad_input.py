@@ -392,9 +392,9 @@ OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
         r"^trials= is for binomial responses; for precis",
     ),
     (
-        NotSupportedError,
+        OptionError,
         {"networks": {"f": 1}},
-        r"^networks are not fitted in this ver",
+        r'^networks= has "f", which no term of the formula uses; write ',
     ),
     (
         OptionError,
@@ -907,18 +907,6 @@ def test_more_nodes_than_memory() -> None:
     formula = "hits ~ days + (1 + days + dose | arm)"
     with pytest.raises(OptionError, match=r"nodes|memory"):
         ngmm.fit(formula, counts(), family="poisson", quad=1001)
-
-
-@pytest.mark.usefixtures("no_model")
-@pytest.mark.parametrize(
-    "formula",
-    ["reaction ~ nn(days) + (1 | subj)", "reaction ~ days + (nn(days) | subj)"],
-)
-def test_networks_belong_to_a_later_version(formula: str) -> None:
-    with pytest.raises(
-        NotSupportedError, match=r"^nn\(days\): networks are not .*spline such as bs\("
-    ):
-        ngmm.fit(formula, frame())
 
 
 @pytest.mark.usefixtures("no_model")

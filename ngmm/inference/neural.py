@@ -186,7 +186,9 @@ class NeuralAnalysis:
         found = replace(self.given, estimate=settled).verdict
         search = search_messages(self.estimate.status, search_kind(self.networks))
         edf, n = float(self.networks.edf.sum()), self.model.design.n_rows
-        more = network_messages(edf, n, self.networks.is_finite)
+        without = self.networks.without
+        gain = None if without is None else self.estimate.loglik - without
+        more = network_messages(edf, n, self.networks.is_finite, gain)
         return replace(found, messages=(*search, *found.messages, *more))
 
     def verdict_by_importance(self, n: int, seed: int) -> Verdict:

@@ -368,9 +368,20 @@ _SEARCHES = {
 }
 
 
-def network_messages(edf: float, n_rows: int, finite: bool) -> list[Message]:
-    """What is wrong with networks."""
+def network_messages(
+    edf: float, n_rows: int, finite: bool, gain: float | None = None
+) -> list[Message]:
+    """What is wrong with networks; gain is of the log-likelihood over none of them."""
     out: list[Message] = []
+    if gain is not None and not gain > 0.0:
+        out.append(
+            Message(
+                "the training of the networks went astray: the log-likelihood is "
+                f"{-gain:.3g} lower than without them",
+                "ngmm.Stochastic(optimizer=optax.adamw(1e-3)), a smaller rate, or "
+                "the default optimizer",
+            )
+        )
     if not finite:
         out.append(
             Message(

@@ -50,6 +50,6 @@ def activation_named(name: object) -> Activation:
     if isinstance(name, str) and name in ACTIVATIONS:
         return ACTIVATIONS[name]
     raise OptionError(
-        f"activation={name!r} is not known{did_you_mean(name, ACTIVATIONS) or ''}. "
+        f"activation={name!r} is not known{did_you_mean(name, ACTIVATIONS) or '.'} "
         f"Activations: {', '.join(ACTIVATIONS)}"
     )

@@ -90,6 +90,8 @@ class FittedNetworks:
     n_epochs, history
         Epochs of training by minibatches, and what happened in them; zero and None
         otherwise.
+    without
+        Log-likelihood of the model without networks; None if it was not looked at.
     """
 
     designs: tuple[NetworkDesign, ...]
@@ -104,6 +106,7 @@ class FittedNetworks:
     statuses: tuple[Status, ...]
     n_epochs: int = 0
     history: Any = None
+    without: float | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ from ngmm.neural.record import FittedNetworks, Member
 from ngmm.neural.units import to_engine
 from ngmm.training import train
 
+# Rows up to which the model without networks is fitted as well, to compare with.
+MOST_ROWS = 2_000_000
+
 
 def fit_stochastic(
     base: Model,
@@ -73,8 +76,16 @@ def fit_stochastic(
         statuses=(found.status,),
         n_epochs=found.n_epochs,
         history=found.history,
+        without=_without(base),
     )
     return replace(estimate, status=found.status), fitted
+
+
+def _without(base: Model) -> float | None:
+    """Log-likelihood of the model without networks, where it costs little."""
+    if base.design.n_rows > MOST_ROWS:
+        return None
+    return base.maximise(max_steps=20).loglik
 
 
 def _default(network: Network, options: dict[str, object]) -> Network:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,8 @@ class MixedModelFit:
     estimator: Any
     df_method: str = "satterthwaite"
     seed: int = 0
-    networks: FittedNetworks | None = None
+    # A default that is made leaves no attribute of the class behind.
+    networks: FittedNetworks | None = field(default_factory=lambda: None)
 
     # Numbers ---------------------------------------------------------------------
 

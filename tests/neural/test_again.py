@@ -130,7 +130,6 @@ def test_auto_never_takes_minibatches_for_crossed_factors(
     assert isinstance(fitting._choose(design, family, (network,)), ngmm.Evidence)
 
 
-@pytest.mark.xfail(reason="a training that diverged is not noticed", strict=True)
 def test_a_training_that_diverged_is_no_good_fit() -> None:
     options = ngmm.Stochastic(optimizer=optax.sgd(1e6), epochs=3)
     with pytest.warns(ConvergenceWarning):
