@@ -41,7 +41,9 @@ Matrix = NDArray[np.float64]
 LEAST_ROOT, ROOT_PER_WEIGHT = 4.0, 0.1
 # Fits below this share of the best one's weight are left out, and so are all beyond
 # this number.
-LEAST_SHARE, MOST_MEMBERS = 0.02, 8
+LEAST_SHARE, MOST_MEMBERS = 0.02, 16
+# Length of the interval of log penalties, which a priori are uniform there.
+LOG_RANGE = float(np.log(MOST_PENALTY / LEAST_PENALTY))
 # Relative standard deviations below this are zero; columns of Z have unit mean square.
 VANISHING = 1e-4
 
@@ -200,8 +202,7 @@ def occam(edf: Vector) -> float:
     3.17). A group that does nothing loses nothing: all large penalties are the same.
     """
     width = 0.5 * np.log(4.0 * np.pi / np.maximum(edf, 1e-12))
-    span = np.log(np.log(MOST_PENALTY / LEAST_PENALTY))
-    return float(np.minimum(width - span, 0.0).sum())
+    return float(np.minimum(width - np.log(LOG_RANGE), 0.0).sum())
 
 
 def symmetries(z2: Vector, model: NeuralModel, stack: Stack) -> float:
