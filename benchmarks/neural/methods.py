@@ -11,16 +11,19 @@ from boosting import catboost, gpboost
 from task import Answer, Task
 
 # Rows up to which a fit is made again, to see what it takes once compiled.
-MOST_REPEATED = 5_000
+MOST_REPEATED = 1_500
 
 
-def ngmm(task: Task, threads: int) -> Answer:
-    """A network of all inputs in ngmm, no option given; fitted twice if it is quick."""
+def ngmm(task: Task, threads: int, **options: Any) -> Answer:
+    """A network of all inputs in ngmm, fitted twice if it is quick.
+
+    No option is given unless the experiment says so.
+    """
     del threads  # jax takes what there is
     network = f"nn({', '.join(task.inputs)})"
     linear = [*task.inputs] if task.linear_terms else []
     repeat = len(task.train) <= MOST_REPEATED
-    return _fitted(task, [*linear, network], repeat=repeat, neural=True)
+    return _fitted(task, [*linear, network], repeat=repeat, neural=True, **options)
 
 
 def linear(task: Task, threads: int) -> Answer:
@@ -29,14 +32,16 @@ def linear(task: Task, threads: int) -> Answer:
     return _fitted(task, [*task.inputs], repeat=False, neural=False)
 
 
-def _fitted(task: Task, terms: list[str], *, repeat: bool, neural: bool) -> Answer:
+def _fitted(
+    task: Task, terms: list[str], *, repeat: bool, neural: bool, **options: Any
+) -> Answer:
     import ngmm as package
 
     effects = " + ".join(["1", *task.slopes])
     formula = f"{task.response} ~ {' + '.join(terms)} + ({effects} | {task.group})"
 
     def fit() -> Any:
-        return package.fit(formula, task.train, family=task.family)
+        return package.fit(formula, task.train, family=task.family, **options)
 
     fitted = fit()
     again = _seconds(fit) if repeat else None
@@ -52,7 +57,7 @@ def _fitted(task: Task, terms: list[str], *, repeat: bool, neural: bool) -> Answ
         coefficients=dict(fitted.fixef),
         edf=float(fitted.nn_table().frame["edf"].sum()) if neural else None,
         again=again,
-        settings={"formula": formula},
+        settings={"formula": formula, **{k: str(v) for k, v in options.items()}},
     )
 
 
