@@ -29,7 +29,8 @@ class Evidence:
     ----------
     restarts
         Searches from different initial weights for each width; ``"auto"`` for as many
-        as take about two minutes, 30 at most of all widths together.
+        as take about two minutes, 30 at most of all widths together, and one without
+        hidden units.
     widths
         Widths of the hidden layer to try where the formula gives none.
     max_steps

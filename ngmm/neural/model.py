@@ -107,7 +107,8 @@ class NeuralModel:
         tau = self._starting_variances()
         n_widths = len(widths) if any(c.free for c in candidates) else 1
         n_runs = options.runs_for(n_widths, self._cost(stack))
-        starts = make_starts(candidates, widths, n_runs, seed)
+        auto = options.restarts == "auto"
+        starts = make_starts(candidates, widths, n_runs, seed, linear=auto)
         problem, kept = self._problem(stack, engine)
         layout = SearchLayout(problem.layout, n_groups)
         work = Searches(problem, layout, groups, kept, options.max_steps)

@@ -60,11 +60,16 @@ class Candidate:
 
 
 def make_starts(
-    candidates: Sequence[Candidate], widths: Sequence[int], n_runs: int, seed: int
+    candidates: Sequence[Candidate],
+    widths: Sequence[int],
+    n_runs: int,
+    seed: int,
+    *,
+    linear: bool,
 ) -> list[Start]:
     """Starts of n_runs searches, widths in turn, the widest first.
 
-    Where widths are ngmm's to choose, one more has no hidden units: linear.
+    With `linear`, and where widths are ngmm's to choose, one more has no hidden units.
     """
     any_free = any(c.free for c in candidates)
     order = sorted(widths, reverse=True) if any_free else [None]
@@ -73,7 +78,7 @@ def make_starts(
         starts = [
             _start(candidates, order[i % len(order)], key, i) for i in range(n_runs)
         ]
-        if any_free:
+        if any_free and linear:
             starts.append(_start(candidates, LINEAR, key, n_runs))
         return starts
 
