@@ -9,7 +9,8 @@ mean squared error, the ceiling of the area under the ROC curve, and the maximum
 likelihood variance with f known, whose distance from the realised one is sampling.
 
 ``--split groups`` holds out 20 % of the levels instead and compares the log-loss of
-probabilities in which the random effect is integrated out.
+probabilities in which the random effect is integrated out. ``--methods ngmm linear
+gpboost`` runs others on the same data: ngmm without the network, and GPBoost.
 
 Run ``python benchmarks/lmmnn.py`` for all cells, or for example ``python
 benchmarks/lmmnn.py --cells gaussian:1000:1 bernoulli:100:10 --repeats 1``.
@@ -19,7 +20,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -43,6 +46,18 @@ FAMILIES = ("gaussian", "bernoulli")
 COVARIATES = [f"x{j}" for j in range(1, 11)]
 RESULTS = Path(__file__).parent / "results" / "lmmnn.json"
 
+# GPBoost: trees of depth 5, as many as a fifth of the levels to fit asks for.
+TREE = {
+    "learning_rate": 0.1,
+    "max_depth": 5,
+    "num_leaves": 31,
+    "min_data_in_leaf": 20,
+    "num_threads": os.cpu_count(),
+    "verbose": -1,
+}
+ROUNDS = 500
+PATIENCE = 10
+
 
 class Cell(NamedTuple):
     """A family, a number of levels and a variance of their effects."""
@@ -65,8 +80,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a fit gives; `gap` is to the floor or the ceiling, positive if worse."""
+    """What a fit gives; `gap` is to the floor or the ceiling, positive if worse.
 
+    The epochs of GPBoost are trees, those without a network evaluations.
+    """
+
+    method: str
     family: str
     n_levels: int
     variance: float
@@ -108,52 +127,165 @@ def simulate(cell: Cell, seed: int, split: str, n: int = 100_000) -> Data:
     return Data(frame, f, b, level, test)
 
 
-def run(cell: Cell, seed: int, split: str, progress: bool) -> Figures:
-    """Fit one data set without any option, and compare with the truth."""
-    data = simulate(cell, seed, split)
-    y, level, test = data.frame["y"].to_numpy(), data.level, data.test
+class Fitted(NamedTuple):
+    """A fit: fixed parts of the rows to fit and to test, variances, how it ended."""
+
+    known: Vector
+    eta: Vector
+    variance: float
+    residual: float
+    seconds: float
+    epochs: int
+    status: str
+
+
+def fit_network(cell: Cell, data: Data, seed: int, progress: bool) -> Fitted:
+    """A network in ngmm, without any option."""
     network = f'nn({", ".join(COVARIATES)}, hidden={HIDDEN}, activation="{ACTIVATION}")'
     start = time.perf_counter()
     terms = ngmm.parse(f"y ~ {network} + (1 | g)")
-    design, spec = ngmm.build_design(terms, data.frame[~test])
+    design, spec = ngmm.build_design(terms, data.frame[~data.test])
     net = network_for(design.networks[0])
     family = ngmm.families.get(cell.family)
     fit = training.train(design, [net], family, seed=seed, progress=progress)
     seconds = time.perf_counter() - start
-
     e = fit.estimate
-    new = spec.apply(data.frame[test])
+    new = spec.apply(data.frame[data.test])
     with precise():
         raw = np.asarray(net.apply(fit.weights[0], new.networks[0]))
     basis = design.networks[0].basis(new.X)
-    eta = new.X @ e.beta + fit.scale * (raw - basis @ fit.coefficients[0])
-    known = design.X @ e.beta + fit.outputs[0]
-    variance = float(e.theta[0] ** 2 * e.sigma**2)
-    ours = _scores(cell, y, level, test, known, eta, variance, e.sigma**2, split)
-    best = _scores(
-        cell, y, level, test, data.f[~test], data.f[test], cell.variance, 1.0, split
-    )
-    used = np.unique(level[~test])
-    truth = replace(design, offset=data.f[~test], networks=())
-    oracle = ngmm.Model(truth, family).maximise()
-    sign = 1.0 if cell.family == "gaussian" else -1.0
-    return Figures(
-        **cell._asdict(),
-        split=split,
-        seed=seed,
-        score=ours[0],
-        best_score=best[0],
-        gap=sign * (ours[0] - best[0]),
-        log_loss=ours[1],
-        best_log_loss=best[1],
-        variance_estimate=variance,
-        variance_realised=float(np.mean(data.b[used] ** 2)),
-        variance_oracle=float(oracle.theta[0] ** 2 * oracle.sigma**2),
-        residual_variance=float(e.sigma**2),
+    return Fitted(
+        known=design.X @ e.beta + fit.outputs[0],
+        eta=new.X @ e.beta + fit.scale * (raw - basis @ fit.coefficients[0]),
+        variance=float(e.theta[0] ** 2 * e.sigma**2),
+        residual=float(e.sigma**2),
         seconds=seconds,
         epochs=fit.n_epochs,
         status=fit.status.name,
     )
+
+
+def fit_linear(cell: Cell, data: Data, seed: int, progress: bool) -> Fitted:
+    """The same inputs as linear terms in ngmm."""
+    del seed, progress
+    start = time.perf_counter()
+    terms = ngmm.parse(f"y ~ {' + '.join(COVARIATES)} + (1 | g)")
+    design, spec = ngmm.build_design(terms, data.frame[~data.test])
+    e = ngmm.Model(design, ngmm.families.get(cell.family)).maximise()
+    seconds = time.perf_counter() - start
+    return Fitted(
+        known=design.X @ e.beta,
+        eta=spec.apply(data.frame[data.test]).X @ e.beta,
+        variance=float(e.theta[0] ** 2 * e.sigma**2),
+        residual=float(e.sigma**2),
+        seconds=seconds,
+        epochs=e.n_steps,
+        status=e.status.name,
+    )
+
+
+def fit_gpboost(cell: Cell, data: Data, seed: int, progress: bool) -> Fitted:
+    """Boosted trees and a random intercept; the number of trees by one split."""
+    import gpboost  # pyright: ignore[reportMissingImports]
+
+    del progress
+    gaussian = cell.family == "gaussian"
+    X = data.frame[COVARIATES].to_numpy()
+    y = data.frame["y"].to_numpy()
+
+    def model(rows: NDArray[np.bool_]) -> Any:
+        return gpboost.GPModel(
+            group_data=data.level[rows],
+            likelihood="gaussian" if gaussian else "bernoulli_logit",
+            num_parallel_threads=os.cpu_count(),
+        )
+
+    start = time.perf_counter()
+    fold = np.random.default_rng(seed).permutation(cell.n_levels) % 5
+    held = ~data.test & (fold == 0)[data.level]
+    part = ~data.test & ~held
+    effects = model(part)
+    effects.set_prediction_data(group_data_pred=data.level[held])
+    train = gpboost.Dataset(X[part], y[part])
+    search = gpboost.train(
+        {**TREE, "metric": "test_neg_log_likelihood"},
+        train,
+        ROUNDS,
+        effects,
+        valid_sets=[gpboost.Dataset(X[held], y[held], reference=train)],
+        early_stopping_rounds=PATIENCE,
+        verbose_eval=False,
+    )
+    rounds = search.best_iteration if search.best_iteration > 0 else ROUNDS
+    rows = ~data.test
+    effects = model(rows)
+    booster = gpboost.train(TREE, gpboost.Dataset(X[rows], y[rows]), rounds, effects)
+    f = booster.predict(X, ignore_gp_model=True, pred_latent=True)
+    seconds = time.perf_counter() - start
+    variances = np.ravel(effects.get_cov_pars())
+    return Fitted(
+        known=f[rows],
+        eta=f[~rows],
+        variance=float(variances[-1]),
+        residual=float(variances[0]) if gaussian else 1.0,
+        seconds=seconds,
+        epochs=rounds,
+        status="CONVERGED" if rounds < ROUNDS else "MOST_TREES",
+    )
+
+
+METHODS: dict[str, Callable[[Cell, Data, int, bool], Fitted]] = {
+    "ngmm": fit_network,
+    "linear": fit_linear,
+    "gpboost": fit_gpboost,
+}
+
+
+def run(
+    cell: Cell, seed: int, split: str, methods: Sequence[str], progress: bool
+) -> Iterator[Figures]:
+    """Fit one data set by each method, and compare with the truth."""
+    data = simulate(cell, seed, split)
+    y, level, test = data.frame["y"].to_numpy(), data.level, data.test
+    best = _scores(
+        cell, y, level, test, data.f[~test], data.f[test], cell.variance, 1.0, split
+    )
+    used = np.unique(level[~test])
+    design, _ = ngmm.build_design(ngmm.parse("y ~ 1 + (1 | g)"), data.frame[~test])
+    truth = replace(design, offset=data.f[~test])
+    oracle = ngmm.Model(truth, ngmm.families.get(cell.family)).maximise()
+    sign = 1.0 if cell.family == "gaussian" else -1.0
+    for method in methods:
+        fit = METHODS[method](cell, data, seed, progress)
+        ours = _scores(
+            cell,
+            y,
+            level,
+            test,
+            fit.known,
+            fit.eta,
+            fit.variance,
+            fit.residual,
+            split,
+        )
+        yield Figures(
+            method=method,
+            **cell._asdict(),
+            split=split,
+            seed=seed,
+            score=ours[0],
+            best_score=best[0],
+            gap=sign * (ours[0] - best[0]),
+            log_loss=ours[1],
+            best_log_loss=best[1],
+            variance_estimate=fit.variance,
+            variance_realised=float(np.mean(data.b[used] ** 2)),
+            variance_oracle=float(oracle.theta[0] ** 2 * oracle.sigma**2),
+            residual_variance=fit.residual,
+            seconds=fit.seconds,
+            epochs=fit.epochs,
+            status=fit.status,
+        )
 
 
 def _scores(
@@ -221,7 +353,7 @@ def line(f: Figures) -> str:
     oracle = f.variance_oracle / f.variance_realised - 1.0
     name = "mse" if f.family == "gaussian" else "auc"
     return (
-        f"{f.family:9} q={f.n_levels:<6} var={f.variance:<4g} {f.split:6} "
+        f"{f.method:7} {f.family:9} q={f.n_levels:<6} var={f.variance:<4g} {f.split:6} "
         f"seed={f.seed} {name} {f.score:.4f} (best {f.best_score:.4f}, gap "
         f"{f.gap:+.4f})  log-loss {f.log_loss:.4f} ({f.best_log_loss:.4f})  sigma_b^2 "
         f"{f.variance_estimate:.4f} ({100 * error:+.1f} %, f known "
@@ -235,7 +367,8 @@ def save(found: list[Figures]) -> None:
 
     def key(entry: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(
-            entry[k] for k in ("split", "family", "n_levels", "variance", "seed")
+            entry[k]
+            for k in ("split", "family", "n_levels", "variance", "seed", "method")
         )
 
     old = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
@@ -257,17 +390,17 @@ def main() -> None:
         "--cells", nargs="+", type=_cell, help="family:levels:variance, default all"
     )
     parser.add_argument("--split", choices=("rows", "groups"), default="rows")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["ngmm"])
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="of the first repeat")
     parser.add_argument("--progress", action="store_true")
     ask = parser.parse_args()
     cells = ask.cells or [Cell(*c) for c in product(FAMILIES, LEVELS, VARIANCES)]
-    found = []
     for cell in cells:
         for seed in range(ask.seed, ask.seed + ask.repeats):
-            found.append(run(cell, seed, ask.split, ask.progress))
-            print(line(found[-1]), flush=True)
-            save(found)
+            for figures in run(cell, seed, ask.split, ask.methods, ask.progress):
+                print(line(figures), flush=True)
+                save([figures])
 
 
 if __name__ == "__main__":

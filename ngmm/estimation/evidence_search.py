@@ -9,7 +9,7 @@ log-likelihood in w is -H, Laplace's approximation to the integral over w is
    \quad D = \mathrm{diag}(\alpha),
 
 whose maximum in alpha is where alpha_g |w_g|^2 is the number of well-determined weights
-of the group, n_g - alpha_g tr (H + D)^-1_gg (MacKay 1992, eq. 3.11; Wood & Fasiolo
+of the group, n_g - alpha_g tr (H + D)^-1_gg (MacKay 1992; Wood & Fasiolo
 2017 for the same fixed point in additive models). Variance parameters tau maximise it
 too, so that they are not biased by the flexibility of the networks, as those of REML
 are not by the fixed effects. Each step is Levenberg-Marquardt in (beta, w) and Newton

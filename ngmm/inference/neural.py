@@ -21,7 +21,12 @@ from ngmm.inference.components import Components, ScaleParameter
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.inference.modes import Posterior, TermRows, row_effects
-from ngmm.inference.verdict import Verdict, network_messages, search_messages
+from ngmm.inference.verdict import (
+    Verdict,
+    member_notes,
+    network_messages,
+    search_messages,
+)
 from ngmm.likelihood.maximise import to_numpy
 from ngmm.likelihood.neural.gaussian import eliminate_tail
 from ngmm.likelihood.neural.prepare import random_rows
@@ -189,7 +194,10 @@ class NeuralAnalysis:
         without = self.networks.without
         gain = None if without is None else self.estimate.loglik - without
         more = network_messages(edf, n, self.networks.is_finite, gain)
-        return replace(found, messages=(*search, *found.messages, *more))
+        return Verdict(
+            messages=(*search, *found.messages, *more),
+            notes=(*found.notes, *member_notes(self.networks.statuses)),
+        )
 
     def verdict_by_importance(self, n: int, seed: int) -> Verdict:
         """The verdict with the error of the integral found by n random draws."""

@@ -398,3 +398,15 @@ def network_messages(
             )
         )
     return out
+
+
+def member_notes(statuses: Sequence[Status]) -> list[str]:
+    """What to know of averaged searches beside the best, whose status is judged."""
+    moving = sum(status is not Status.CONVERGED for status in statuses[1:])
+    if not moving:
+        return []
+    note = (
+        f"{moving} of the {len(statuses)} searches that are averaged were still moving "
+        "when their steps ended: ngmm.Evidence(max_steps=...) gives them more"
+    )
+    return [note]

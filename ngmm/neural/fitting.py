@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from ngmm.design import Design
 from ngmm.errors import OptionError
 from ngmm.estimation.estimators import is_transformation
@@ -133,8 +131,3 @@ def check_estimator(estimator: Any) -> Evidence | Stochastic | None:
         f"estimator={estimator!r} does not fit networks; use ngmm.Evidence(), "
         'ngmm.Stochastic(optimizer=...) for any optax transformation, or "auto"'
     )
-
-
-def effective_parameters(networks: FittedNetworks) -> float:
-    """Effective number of weights of all networks."""
-    return float(np.sum(networks.edf))

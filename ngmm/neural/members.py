@@ -198,8 +198,8 @@ def occam(edf: Vector) -> float:
     """Log of what the penalties' own uncertainty takes from the evidence.
 
     A log penalty whose group has edf well-determined weights is known to within about
-    sqrt(2 / edf), out of the range it can have, a priori uniform (MacKay 1992, eq.
-    3.17). A group that does nothing loses nothing: all large penalties are the same.
+    sqrt(2 / edf), out of the range it can have, a priori uniform (MacKay 1992).
+    A group that does nothing loses nothing: all large penalties are the same.
     """
     width = 0.5 * np.log(4.0 * np.pi / np.maximum(edf, 1e-12))
     return float(np.minimum(width - np.log(LOG_RANGE), 0.0).sum())

@@ -73,11 +73,6 @@ class NeuralModel:
         """The model without its networks."""
         return Model(self.design, self.family, quad=self.quad)
 
-    def given(self, f: Vector) -> Model:
-        """The model with the networks' output as a known part."""
-        design = replace(self.design, offset=self.design.offset + f)
-        return Model(design, self.family, quad=self.quad)
-
     def candidates(self, widths: tuple[int, ...]) -> list[Candidate]:
         """The networks at their greatest widths."""
         out = []

@@ -34,7 +34,7 @@ from ngmm.likelihood.laplace import (
     loglik,
 )
 from ngmm.likelihood.neural.local import Local
-from ngmm.likelihood.neural.terms import Stack, Term, jacobian, outputs
+from ngmm.likelihood.neural.terms import GeneralizedStack, Term, jacobian, outputs
 from ngmm.likelihood.observations import Rows
 
 # Step of the differences in the variance parameters: rounding of a gradient, 1e-12 of
@@ -43,22 +43,10 @@ STEP = 1e-4
 
 
 @dataclass(frozen=True)
-class NeuralLaplaceLayout:
-    """Static shape: that of the model without networks, and the networks."""
+class NeuralLaplaceLayout(GeneralizedStack):
+    """Static shape of this likelihood."""
 
     random: JointLayout
-    stack: Stack
-
-    @property
-    def n_beta(self) -> int:
-        """Number of fixed-effect columns."""
-        return self.random.n_beta
-
-    @property
-    def n_tau(self) -> int:
-        """Number of variance parameters: theta and log phi."""
-        n_theta = sum(p.n_theta for p in self.random.patterns)
-        return n_theta + (self.random.family.dispersion is not None)
 
 
 class NeuralLaplaceData(NamedTuple):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ngmm.likelihood.neural.local import Local
-from ngmm.likelihood.neural.terms import Stack, Term, jacobian, outputs
+from ngmm.likelihood.neural.terms import GeneralizedStack, Term, jacobian, outputs
 from ngmm.likelihood.observations import Rows
 from ngmm.likelihood.single import AnyLayout, loglik, total
 from ngmm.linalg import Values
@@ -26,22 +26,10 @@ STEP = 1e-3
 
 
 @dataclass(frozen=True)
-class NeuralQuadratureLayout:
-    """Static shape: that of the model without networks, and the networks."""
+class NeuralQuadratureLayout(GeneralizedStack):
+    """Static shape of this likelihood."""
 
     random: AnyLayout
-    stack: Stack
-
-    @property
-    def n_beta(self) -> int:
-        """Number of fixed-effect columns."""
-        return self.random.n_beta
-
-    @property
-    def n_tau(self) -> int:
-        """Number of variance parameters: theta and log phi."""
-        n_theta = sum(p.n_theta for p in self.random.patterns)
-        return n_theta + (self.random.family.dispersion is not None)
 
 
 class NeuralQuadratureData(NamedTuple):

@@ -11,7 +11,7 @@ meaning and the standard error of a regression coefficient.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,12 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from ngmm.likelihood.joint import JointLayout
+from ngmm.likelihood.single import AnyLayout
 from ngmm.linalg import Values
 from ngmm.networks import Inputs, Network
+
+GeneralizedLayout: TypeAlias = AnyLayout | JointLayout
 
 
 class Term(NamedTuple):
@@ -62,6 +66,33 @@ class Stack:
     def parts(self, w: Array) -> list[Array]:
         """The weights of each network."""
         return list(jnp.split(w, np.cumsum(self.sizes)[:-1])) if self.sizes else []
+
+
+@dataclass(frozen=True)
+class GeneralizedStack:
+    """Static shape of a likelihood that is not Gaussian, and its networks.
+
+    Parameters
+    ----------
+    random
+        That of the model without networks.
+    stack
+        The networks.
+    """
+
+    random: GeneralizedLayout
+    stack: Stack
+
+    @property
+    def n_beta(self) -> int:
+        """Number of fixed-effect columns."""
+        return self.random.n_beta
+
+    @property
+    def n_tau(self) -> int:
+        """Number of variance parameters: theta and log phi."""
+        n_theta = sum(p.n_theta for p in self.random.patterns)
+        return n_theta + (self.random.family.dispersion is not None)
 
 
 def outputs(w: Array, terms: tuple[Term, ...], stack: Stack) -> Array:
