@@ -2,6 +2,7 @@ r"""A design and a family as a likelihood: parameters in, log-likelihood out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from ngmm import covariance
 from ngmm.covariance import pattern
 from ngmm.design import Design
-from ngmm.errors import NotSupportedError, OptionError
+from ngmm.errors import DataError, NotSupportedError, OptionError
 from ngmm.estimation.full_batch import Objective
 from ngmm.estimation.newton import NewtonResult
 from ngmm.estimation.status import Status
 from ngmm.families import Family, gaussian
+from ngmm.likelihood.choose import accurate_engine
 from ngmm.likelihood.elimination import Elimination
 from ngmm.likelihood.estimates import (
     Estimate,
@@ -35,6 +37,7 @@ from ngmm.likelihood.maximise import (
     to_numpy,
 )
 from ngmm.likelihood.problem import GaussianProblem, prepare
+from ngmm.likelihood.refits import Refits, refit_gaussian, refit_generalized
 from ngmm.likelihood.rules import as_rule
 from ngmm.likelihood.start import starting_theta
 from ngmm.linalg import precise
@@ -229,6 +232,67 @@ class Model:
         if not self.is_gaussian:
             return self.marginal.maximise(start, max_steps)
         return self._maximise_gaussian(start, max_steps)
+
+    def maximise_many(
+        self,
+        Y: ArrayLike,
+        near: Estimate,
+        *,
+        max_steps: int = 100,
+        advance: Callable[[int], object] = int,
+    ) -> Refits:
+        """The model fitted to many responses of the same rows, in one program.
+
+        Parameters
+        ----------
+        Y
+            (B, n) responses, as `MixedModelFit.refit` takes them.
+        near
+            An estimate from which all searches start, and which decides how many nodes
+            integrals have.
+        max_steps
+            Evaluations before giving up on a response.
+        advance
+            Told the number of responses done, for a progress line.
+
+        Raises
+        ------
+        DataError
+            If Y has not a column for each row, or values that are not finite.
+        NotSupportedError
+            If the model has networks.
+        """
+        Y = self._responses(Y)
+        d = self.design
+        if isinstance(near, GaussianEstimate):
+            root = np.sqrt(d.weights) if d.has_weights else np.ones(d.n_rows)
+            theta = self.problem.to_engine(near.theta)
+            return refit_gaussian(
+                self.problem, Y - d.offset, root, theta, max_steps, advance
+            )
+        problem, rule = self.marginal.problem, self.marginal.rule
+        log_phi = None if near.phi is None else float(np.log(near.phi))
+        x = problem.to_engine(near.beta, near.theta, log_phi)
+        engine = accurate_engine(problem, rule, x)
+        return refit_generalized(problem, engine, Y, x, max_steps, advance)
+
+    def _responses(self, Y: ArrayLike) -> Vector:
+        """Responses of the right shape."""
+        if self.design.networks or self.design.latent:
+            raise NotSupportedError(
+                "maximise_many is for models without networks, which are fitted one "
+                "response at a time: MixedModelFit.refit(y)"
+            )
+        found = np.asarray(Y, dtype=np.float64)
+        n = self.design.n_rows
+        if found.ndim != 2 or found.shape[1] != n or not len(found):
+            raise DataError(
+                f"expected responses as rows of a matrix with {n} columns, one for "
+                f"each row used; got shape {found.shape}"
+            )
+        if not np.isfinite(found).all():
+            raise DataError("some responses have missing or infinite values")
+        return found
 
     def objective(self, start: ArrayLike | None = None) -> Objective:
         """Minus the log-likelihood in coordinates of order one, to be minimised."""

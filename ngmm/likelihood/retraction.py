@@ -32,18 +32,36 @@ def vanish(x: Array, first: int, patterns: Sequence[Pattern]) -> Array:
 
 
 def retract(x: Array, step: Array, first: int, patterns: Sequence[Pattern]) -> Array:
-    """Follow a Newton step in log coordinates for variances away from zero.
+    """Follow a Newton step in coordinates in which the objective is near quadratic.
 
-    The objective is closer to quadratic in log theta_ii than in theta_ii: a Newton step
-    p in theta is p / (theta - p) in log theta. Steps that head for zero, or that more
-    than double theta, are taken as they are. theta stands in x from position `first`
-    on; the rest of x moves along straight lines.
+    A row of Lambda is a relative standard deviation, its length, and a direction, which
+    holds the correlations. The objective depends far more on the length: a step moves
+    along the sphere and, for the length, along its logarithm, where a Newton step p in
+    r is p / (r - p). Steps that head for zero, or that more than double the length, are
+    taken as they are. theta stands in x from position `first` on; the rest of x moves
+    along straight lines.
     """
-    diagonal = np.zeros(x.shape[0], dtype=bool)
+    out = x + step
     for p in patterns:
-        diagonal[first : first + p.n_theta] = np.array(p.rows) == np.array(p.cols)
+        row_of = np.array(p.rows)
+        for row in range(p.k):
+            at = first + np.flatnonzero(row_of == row)
+            out = out.at[at].set(_along(x[at], step[at]))
         first += p.n_theta
-    share = step / jnp.where(x == 0.0, 1.0, x)
-    curved = diagonal & (x != 0.0) & (share > -0.75) & (share < 0.5)
+    return out
+
+
+def _along(row: Array, step: Array) -> Array:
+    """One row of Lambda after a step."""
+    square = row @ row
+    r = jnp.sqrt(jnp.where(square > 0.0, square, 1.0))
+    share = step @ row / r**2
+    across = step - share * row
+    size = across @ across
+    angle = jnp.sqrt(jnp.where(size > 0.0, size, 1.0)) / r
+    curved = (square > 0.0) & (share > -0.75) & (share < 0.5) & (size < square)
     share = jnp.where(curved, share, 0.0)
-    return jnp.where(curved, x * jnp.exp(share / (1.0 - share)), x + step)
+    # sin(angle) / angle is one where nothing moves across.
+    turned = row * jnp.where(size > 0.0, jnp.cos(angle), 1.0)
+    turned = turned + across * jnp.where(size > 0.0, jnp.sin(angle) / angle, 1.0)
+    return jnp.where(curved, turned * jnp.exp(share / (1.0 - share)), row + step)
