@@ -55,8 +55,8 @@ TREE = {
     "num_threads": os.cpu_count(),
     "verbose": -1,
 }
-ROUNDS = 500
-PATIENCE = 10
+ROUNDS = 3_000
+PATIENCE = 20
 
 
 class Cell(NamedTuple):
