@@ -21,7 +21,10 @@ from ngmm.model import Model as Model
 from ngmm.results import MixedModelFit as MixedModelFit
 
 if TYPE_CHECKING:
+    from ngmm import diagnostics as diagnostics
     from ngmm import effects as effects
+    from ngmm.comparison import compare as compare
+    from ngmm.comparison import lrt as lrt
 
 __version__ = "0.1.0"
 
@@ -35,17 +38,26 @@ __all__ = [
     "Stochastic",
     "TruncatedQuadrature",
     "build_design",
+    "compare",
     "datasets",
+    "diagnostics",
     "effects",
     "errors",
     "families",
     "fit",
+    "lrt",
     "parse",
 ]
 
 
+MODULES = ("diagnostics", "effects")
+FUNCTIONS = {"compare": "ngmm.comparison", "lrt": "ngmm.comparison"}
+
+
 def __getattr__(name: str) -> Any:
-    """Modules that are imported when they are first used."""
-    if name == "effects":
-        return importlib.import_module("ngmm.effects")
+    """What is imported when it is first used."""
+    if name in MODULES:
+        return importlib.import_module(f"ngmm.{name}")
+    if name in FUNCTIONS:
+        return getattr(importlib.import_module(FUNCTIONS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -119,26 +119,30 @@ def _searched(task: Task, threads: int, search: Search) -> dict[str, Any]:
 
 
 def search_by_split(
-    task: Task, threads: int, depths: tuple[int, ...], rates: tuple[float, ...]
+    task: Task,
+    threads: int,
+    depths: tuple[int, ...],
+    rates: tuple[float, ...],
+    slope_rounds: int = SLOPE_ROUNDS,
 ) -> dict[str, Any]:
     """Settings of a model with random slopes, found at a bearable cost.
 
-    A tree takes about a second there, so depth and rate come from the model without
-    the slopes, the number of trees from the whole model; both by the squared error of
-    one random fifth of the rows.
+    A tree takes seconds there, so depth and rate come from the model without the
+    slopes, the number of trees, `slope_rounds` at most, from the whole model; both by
+    the squared error of one random fifth of the rows.
     """
     held = np.random.default_rng(1).random(len(task.train)) < 0.2
     part = replace(task, train=task.train[~held], test=task.train[held])
     search = Search(depths, rates)
-    plain = replace(part, slopes=())
-    tried = [(_stopped(plain, threads, s, search), s) for s in search.grid]
-    (_, rounds), chosen = min(tried, key=lambda pair: pair[0][0])
-    if task.slopes:
-        _, rounds = _stopped(
-            part, threads, chosen, replace(search, rounds=SLOPE_ROUNDS)
-        )
+    chosen, *others = search.grid
+    if others:
+        plain = replace(part, slopes=())
+        tried = [(_stopped(plain, threads, s, search)[0], s) for s in search.grid]
+        chosen = min(tried, key=lambda pair: pair[0])[1]
+    most = slope_rounds if task.slopes else search.rounds
+    _, rounds = _stopped(part, threads, chosen, replace(search, rounds=most))
     split = "a fifth of the rows, depth and rate without random slopes"
-    kept = {**asdict(search), "slope_rounds": SLOPE_ROUNDS, "split": split}
+    kept = {**asdict(search), "slope_rounds": slope_rounds, "split": split}
     return {**chosen, "rounds": rounds, "search": kept}
 
 

@@ -38,7 +38,7 @@ def score(task: Task, answer: Answer) -> Scores:
 
 @cache
 def _settings(threads: int) -> dict[str, object]:
-    """Found once, on the rows that fit fold 1: a tree takes half a second."""
+    """Found once, on the rows that fit fold 1: a tree takes seconds."""
     return search_by_split(fold(0), threads, depths=(3, 6, 10), rates=(0.1,))
 
 

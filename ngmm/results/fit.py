@@ -28,7 +28,6 @@ from ngmm.neural.record import FittedNetworks
 from ngmm.results.call import Call
 from ngmm.results.coefficients import coefficient_frame
 from ngmm.results.document import Document
-from ngmm.results.intervals import check_method, wald_frame
 from ngmm.results.latent import (
     latent_method_text,
     latent_network_frame,
@@ -272,9 +271,25 @@ class MixedModelFit:
 
     # Tables ----------------------------------------------------------------------
 
-    def vcov(self) -> pd.DataFrame:
-        """Covariance matrix of the estimates of the fixed effects."""
+    def vcov(
+        self, robust: str | None = None, *, cluster: str | None = None
+    ) -> pd.DataFrame:
+        """Covariance matrix of the estimates of the fixed effects.
+
+        Parameters
+        ----------
+        robust
+            None for the one of the model; ``"cluster"`` for the sandwich estimator,
+            which holds when the model of the variances is wrong: see
+            `ngmm.intervals.cluster_covariance`.
+        cluster
+            Grouping factor whose levels are independent; None for the outermost one.
+        """
         vcov = self._vcov.copy()
+        if robust is not None:
+            from ngmm.intervals import cluster_covariance
+
+            vcov = cluster_covariance(self, robust, cluster)
         return pd.DataFrame(vcov, index=self._names, columns=self._names)
 
     def coef_table(self, level: float = 0.95) -> Table:
@@ -399,7 +414,9 @@ class MixedModelFit:
             )
         return loading_table(self._analysis, self.spec, level)
 
-    def conf_int(self, level: float = 0.95, method: str = "wald") -> Table:
+    def conf_int(
+        self, level: float = 0.95, method: str = "wald", **options: Any
+    ) -> Table:
         """Confidence intervals of all parameters.
 
         Parameters
@@ -408,18 +425,22 @@ class MixedModelFit:
             Confidence level.
         method
             ``"wald"``: t or z intervals as in `coef_table` for fixed effects; for
-            variance parameters as in `varcorr`.
+            variance parameters as in `varcorr`. ``"profile"``: where the likelihood
+            ratio, all other parameters at their best, reaches its critical value; see
+            `ngmm.intervals.profile`. ``"bootstrap"``: from refits to simulated
+            responses; see `ngmm.intervals.bootstrap`.
+        **options
+            Of ``"profile"``: ``parameters``. Of ``"bootstrap"``: ``n``, ``seed``,
+            ``kind``, ``resample``, ``progress``.
 
         Raises
         ------
         OptionError
-            If the method is unknown or level not between 0 and 1.
-        NotSupportedError
-            For ``"profile"`` and ``"bootstrap"``, which come with a later version.
+            If the method or an option is unknown, or level not between 0 and 1.
         """
-        check_method(method)
-        frame = wald_frame(self.coef_table(level).frame, self.varcorr(level).frame)
-        return Table(frame, f"Wald intervals, level {level:g}", title="Parameter")
+        from ngmm.intervals import conf_int
+
+        return conf_int(self, level, method, **options)
 
     def ranef(self, *, cond_sd: bool = False) -> dict[str, pd.DataFrame]:
         """Conditional modes of the random effects, b given the data.
@@ -701,6 +722,53 @@ class MixedModelFit:
         same = change.split() == [".", "~", "."]
         formula = self.terms.text if same else str(update(self.terms, change))
         return self.call.again(formula, **arguments)
+
+    def bootstrap(self, n: int = 1000, seed: int | None = None, **options: Any) -> Any:
+        """Refits to responses simulated from the fitted model, or to resampled groups.
+
+        See `ngmm.intervals.bootstrap`, whose arguments these are.
+        """
+        from ngmm.intervals import bootstrap
+
+        return bootstrap(self, n, seed, **options)
+
+    # Tests -----------------------------------------------------------------------
+
+    def anova(self, type: int = 3, *, df: str = "auto") -> Table:  # noqa: A002
+        """Tests of the fixed terms; see `ngmm.comparison.anova`."""
+        from ngmm.comparison import anova
+
+        return anova(self, type, df=df)
+
+    def contest(self, L: Any, *, rhs: Any = 0.0, df: str = "auto") -> Table:
+        """Test of linear combinations of the fixed effects being `rhs`.
+
+        See `ngmm.comparison.contest`.
+        """
+        from ngmm.comparison import contest
+
+        return contest(self, L, rhs=rhs, df=df)
+
+    def drop1(self, **options: Any) -> Table:
+        """Each fixed term left out in turn; see `ngmm.comparison.drop1`."""
+        from ngmm.comparison import drop1
+
+        return drop1(self, **options)
+
+    def ranova(self, **options: Any) -> Table:
+        """Each random-effects term simplified in turn; see `ngmm.comparison.ranova`."""
+        from ngmm.comparison import ranova
+
+        return ranova(self, **options)
+
+    def test_linear(self, term: str, **options: Any) -> Table:
+        """Whether a network is better than linear terms in its inputs.
+
+        See `ngmm.comparison.test_linear`.
+        """
+        from ngmm.comparison import test_linear
+
+        return test_linear(self, term, **options)
 
     # Verdict and text ------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Confidence intervals of all parameters as one frame."""
+"""Wald intervals of all parameters as one frame."""
 
 from __future__ import annotations
 
@@ -7,31 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from ngmm.errors import NotSupportedError, OptionError, did_you_mean
-
-LATER = ("profile", "bootstrap")
-
-
-def check_method(method: str) -> None:
-    """Refuse methods other than Wald.
-
-    Raises
-    ------
-    OptionError
-        If there is no such method.
-    NotSupportedError
-        If it comes with a later version.
-    """
-    if method in LATER:
-        raise NotSupportedError(
-            f'method="{method}" is not available in this version; use "wald"'
-        )
-    if method != "wald":
-        raise OptionError(
-            f"method must be 'wald', got {method!r}"
-            f"{did_you_mean(str(method), ['wald', *LATER])}"
-        )
 
 
 def wald_frame(coefficients: pd.DataFrame, variances: pd.DataFrame) -> pd.DataFrame:
