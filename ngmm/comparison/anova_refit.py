@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ngmm.comparison.anova_terms import Term, training_columns
 from ngmm.design.matrix import build_matrix
 from ngmm.design.rank import independent_columns
-from ngmm.formula import ModelFormula, columns_of
+from ngmm.formula import ModelFormula
 
 if TYPE_CHECKING:
     from ngmm.design import Design
@@ -82,8 +82,3 @@ def _taken(values: Any, rows: NDArray[np.int64]) -> Any:
     if isinstance(values, pd.Series):
         return values.iloc[rows]
     return np.asarray(values)[rows]
-
-
-def uses(formula: ModelFormula, name: str) -> bool:
-    """Whether a column stands in the fixed part."""
-    return name in columns_of(formula.fixed)

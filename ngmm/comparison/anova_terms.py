@@ -141,7 +141,7 @@ def hypotheses(fit: MixedModelFit, kind: int) -> Hypotheses:
     empty: tuple[str, ...] = ()
     if kind == 1:
         found = type_one(coded.X, coded.columns)
-    elif kind == 2:  # noqa: PLR2004  the types have numbers
+    elif kind == 2:
         found = type_two(coded.X, coded.columns, above)
     else:
         complete, empty = _complete(fit, terms, coded)

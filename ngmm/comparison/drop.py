@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 
 from ngmm.comparison.anova import test_table, testing
-from ngmm.comparison.anova_random import ranova
+from ngmm.comparison.anova_random import ranova, sentences_of
 from ngmm.comparison.anova_refit import fixed_text, reduced_design, refit
 from ngmm.comparison.anova_terms import Term, fixed_terms, hypotheses
-from ngmm.errors import NotSupportedError, OptionError, did_you_mean
+from ngmm.comparison.lrt import lrt
+from ngmm.errors import OptionError, did_you_mean
 from ngmm.estimation.status import Status
 from ngmm.inference.hypotheses import vanishing
 from ngmm.results.columns import Column, Count, Label, Number, PValue, Text
 from ngmm.results.table import Table
 
 if TYPE_CHECKING:
-    from ngmm.design import Design
+    from ngmm.formula import ModelFormula
     from ngmm.results.fit import MixedModelFit
 
 __all__ = ["drop1", "ranova"]
@@ -34,6 +35,7 @@ def drop1(
     test: str = "auto",
     scope: str | Iterable[str] | None = None,
     df: str = "auto",
+    **options: Any,
 ) -> Table:
     """Each fixed term left out in turn, if no other term contains it.
 
@@ -49,6 +51,8 @@ def drop1(
         long as there is ``a:b``), networks among them.
     df
         For F tests, as for `anova`.
+    **options
+        Beside networks those of `ngmm.lrt`: ``n``, ``seed``, ``progress``.
 
     Returns
     -------
@@ -85,10 +89,15 @@ def drop1(
         )
     terms = fixed_terms(fit)
     chosen, networks = _scope(fit, terms, scope)
+    if options and not fit.is_neural:
+        raise OptionError(
+            f"unknown argument {next(iter(options))}=; without networks nothing is "
+            "simulated. Arguments: test, scope, df"
+        )
     if test == "F":
         return _f_tests(fit, terms, chosen, networks, df)
     if fit.is_neural:
-        return _neural_tests(fit, terms, chosen, networks)
+        return _neural_tests(fit, terms, chosen, networks, options)
     return _likelihood_ratios(fit, terms, chosen)
 
 
@@ -106,7 +115,7 @@ def _scope(
             )
         return free, networks
     wanted = [scope] if isinstance(scope, str) else list(scope)
-    short = dict(zip((d.label for d in fit.design.networks), networks, strict=True))
+    short = {label: text for text, label in _network_labels(fit).items()}
     labels = {t.label: t for t in terms}
     chosen: list[Term] = []
     nets: list[str] = []
@@ -155,9 +164,7 @@ def _likelihood_ratios(
     if fit.reml:
         model = replace(model, reml=False)
         loglik = model.maximise(fit.theta).loglik
-        sentences[0] += (
-            "; the fit by REML and those without a term by maximum likelihood"
-        )
+        sentences[0] += "; this fit by REML was fitted again by maximum likelihood"
     found: list[_Reduced] = []
     for term in chosen:
         design = reduced_design(fit, [t for t in terms if t is not term])
@@ -250,41 +257,33 @@ def _neural_tests(
     terms: Sequence[Term],
     chosen: Sequence[Term],
     networks: Sequence[str],
+    options: dict[str, Any],
 ) -> Table:
-    formulas: dict[str, Any] = {}
+    formulas: dict[str, ModelFormula] = {}
     for term in chosen:
         text = fixed_text(fit, [t for t in terms if t is not term])
         formulas[term.label] = replace(fit.terms, fixed=text, text="")
+    labels = _network_labels(fit)
     for name in networks:
         left = tuple(n for n in fit.terms.networks if str(n) != name)
-        formulas[name] = replace(fit.terms, networks=left, text="")
-    rows: list[dict[str, Any]] = [
-        _row(np.nan, fit.loglik, fit.df_model)
-        | {"statistic": np.nan, "p_value": np.nan, "method": ""}
-    ]
-    for formula in formulas.values():
+        formulas[labels[name]] = replace(fit.terms, networks=left, text="")
+    rows: list[dict[str, Any]] = [_row(np.nan, fit.loglik, fit.df_model)]
+    said = ["df: effective parameters fewer; tests of ngmm.lrt"]
+    for label, formula in formulas.items():
         smaller = refit(fit, formula)
+        table = lrt(smaller, fit, method="auto", **options)
+        tested = table.to_frame().iloc[-1]
+        fewer = fit.df_model - smaller.df_model
         rows.append(
-            _row(fit.df_model - smaller.df_model, smaller.loglik, smaller.df_model)
-            | _tested(smaller, fit)
+            _row(fewer, smaller.loglik, smaller.df_model)
+            | {name: tested[name] for name in ("statistic", "p_value", "method")}
         )
-    index = pd.Index(["<none>", *formulas], dtype=object)
-    caption = (
-        "df: effective parameters fewer; tests by ngmm.lrt, whose method each row names"
-    )
-    return Table(pd.DataFrame(rows, index=index), caption, _columns(True), "Without")
+        said.append(f"{label}: {sentences_of(table)}")
+    frame = pd.DataFrame(rows, index=pd.Index(["<none>", *formulas], dtype=object))
+    return Table(frame, "\n".join(said), _columns(True), "Without")
 
 
-def _tested(smaller: MixedModelFit, fit: MixedModelFit) -> dict[str, Any]:
-    """Statistic, p-value and method of the test that is valid for two models."""
-    from ngmm.comparison.lrt import lrt
-
-    try:
-        last = lrt(smaller, fit, method="auto").to_frame().iloc[-1]
-    except NotSupportedError as cause:
-        return {"statistic": np.nan, "p_value": np.nan, "method": f"none: {cause}"}
-    return {
-        "statistic": float(last["statistic"]),
-        "p_value": float(last["p_value"]),
-        "method": str(last["method"]),
-    }
+def _network_labels(fit: MixedModelFit) -> dict[str, str]:
+    """Network terms as written -> as tables call them."""
+    written = map(str, fit.terms.networks)
+    return dict(zip(written, (d.label for d in fit.design.networks), strict=True))

@@ -172,9 +172,8 @@ def _spelled(row: Vector, value: float, names: Sequence[str]) -> str:
         if weight == 0.0:
             continue
         size = "" if abs(weight) == 1.0 else f"{abs(weight):g} "
-        sign = (
-            ("-" if weight < 0 else "") if not text else " - " if weight < 0 else " + "
-        )
+        plus, minus = (" + ", " - ") if text else ("", "-")
+        sign = minus if weight < 0 else plus
         text += f"{sign}{size}{name}"
     return f"{text or '0'} = {value:g}"
 
@@ -282,6 +281,10 @@ class _Reader:
             if not self.take(")"):
                 self.fail("expected )")
             return inner
+        return self.unknown()
+
+    def unknown(self) -> NoReturn:
+        """Refuse what stands here."""
         word = self.word()
         if word:
             _refuse_name(word, self.names)

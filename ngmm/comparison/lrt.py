@@ -1,12 +1,389 @@
-"""Likelihood-ratio tests of nested models."""
+"""Likelihood-ratio tests of nested models, each by a method that is valid for it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from ngmm.errors import NotSupportedError
+import numpy as np
+import pandas as pd
+
+from ngmm.comparison.lrt_base import LinearBase, base_model, fitted_base
+from ngmm.comparison.lrt_methods import (
+    Pair,
+    Test,
+    bootstrap,
+    chi2_test,
+    chibar_test,
+    exact_obstacle,
+    exact_test,
+    score,
+    split,
+)
+from ngmm.comparison.nesting import Difference, difference, same_fixed_effects
+from ngmm.comparison.nesting_data import Comparable, check_same_data, same_offset
+from ngmm.errors import NotSupportedError, OptionError, did_you_mean
+from ngmm.formula import parse
+from ngmm.progress import check_progress
+from ngmm.results import MixedModelFit
+from ngmm.results.columns import Label, Number, PValue, Text
+from ngmm.results.simulation import check_seed
+from ngmm.results.table import Table
+
+METHODS: dict[str, Callable[[Pair], Test]] = {
+    "chi2": chi2_test,
+    "chibar": chibar_test,
+    "exact": exact_test,
+    "bootstrap": bootstrap,
+    "score": score,
+    "split": split,
+}
+# Statistics below this are rounding errors of equal likelihoods.
+WORSE = 1e-3
 
 
-def lrt(*args: Any, **kwargs: Any) -> Any:
-    """To be written."""
-    raise NotSupportedError("not yet")
+def lrt(
+    *fits: MixedModelFit | str,
+    method: str = "auto",
+    n: int | None = None,
+    seed: int = 0,
+    progress: bool | str = "auto",
+    **options: Any,
+) -> Table:
+    r"""Likelihood-ratio tests of nested models, each against the one before.
+
+    The statistic is :math:`2 (\ell_1 - \ell_0)`, and the methods differ in what it is
+    compared with.
+
+    Parameters
+    ----------
+    *fits
+        Two or more fitted models, in any order; they are sorted by their number of
+        parameters. A string is a formula that is fitted to the rows of the others, with
+        their family and options: ``"Reaction ~ Days"`` for a (generalized) linear model
+        as the smallest one.
+    method
+        ``"auto"`` takes for each pair the first that is valid, and says which:
+
+        ``"chi2"``
+            Fixed effects, and correlations of effects that both models have.
+        ``"exact"``
+            The only variance of a Gaussian model, beside the residual one: its law in
+            finite samples, by simulation from the spectrum (Crainiceanu and Ruppert
+            2004).
+        ``"chibar"``
+            Variances, which are zero in the smaller model, the end of their range: a
+            mixture of chi-squares (Self and Liang 1987; Stram and Lee 1994), its
+            weights from the information of the variances (Silvapulle and Sen 2005).
+        ``"score"``
+            Networks that the smaller model lacks: see `ngmm.comparison.score`.
+        ``"bootstrap"``
+            Everything else, and variances beside others that are at zero themselves:
+            `bootstrap_test`.
+
+        ``"split"`` is valid in finite samples for any pair, with less power: see
+        `ngmm.comparison.split`. ``"chi2"`` for variances is computed when asked for;
+        the caption says that it is conservative, and by how much.
+    n
+        Number of simulated statistics: of ``"bootstrap"`` 999 by default (199 with
+        networks), of ``"exact"`` 100,000, of ``"chibar"`` 50,000 where the mixture has
+        no closed form; of ``"split"`` the number of splits.
+    seed
+        Seed of what is simulated.
+    progress
+        As in `ngmm.fit`.
+    **options
+        Of the method: ``stop`` of ``"bootstrap"``; those of `score_test` and
+        `split_test`.
+
+    Returns
+    -------
+    Table
+        Rows ``m0``, ``m1``, ...; columns of its frame: ``model`` (the formula), ``df``
+        (number of parameters), ``loglik``, ``aic``; of the test against the row above
+        ``statistic``, ``test_df``, ``p_value``, ``std_error`` (Monte Carlo, of the
+        p-value; missing if nothing was simulated) and ``method``. The caption says what
+        was done.
+
+    Raises
+    ------
+    DataError
+        If the models are not fitted to the same responses: the rows are named.
+    OptionError
+        If families differ, models are not nested (it says in what), or an argument
+        cannot be used.
+
+    Notes
+    -----
+    Fits by restricted maximum likelihood are compared as they are if they have the
+    same fixed effects; otherwise all are refitted by maximum likelihood, and the
+    caption says so.
+
+    References
+    ----------
+    Self & Liang (1987), J. Am. Stat. Assoc. 82, 605-610. Stram & Lee (1994),
+    Biometrics 50, 1171-1177. Crainiceanu & Ruppert (2004), J. R. Stat. Soc. B 66,
+    165-185. Silvapulle & Sen (2005), Constrained Statistical Inference, section 3.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> m1 = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> m0 = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
+    >>> row = ngmm.lrt(m0, m1).to_frame().loc["m1"]
+    >>> row["method"], round(row["statistic"], 3), f"{row['p_value']:.3g}"
+    ('chibar', 42.139, '3.96e-10')
+    """
+    _check_method(method)
+    check_seed(seed)
+    check_progress(progress)
+    _check_options(method, options)
+    models, notes = _ready(fits)
+    tests: list[Test | None] = [None]
+    for i in range(1, len(models)):
+        m0, m1 = models[i - 1], models[i]
+        assert isinstance(m1, MixedModelFit)
+        differ = difference(m0, m1)
+        pair = Pair(m0, m1, differ, n, seed, progress, options)
+        test, why = _test(pair, method)
+        tests.append(test)
+        notes.append(f"m{i}: {test.method}{why}. {_capital(test.sentence)}.")
+        notes += _cautions(pair, test, i)
+    return _table(models, tests, notes)
+
+
+def _check_method(method: object) -> None:
+    if method != "auto" and method not in METHODS:
+        names = ("auto", *METHODS)
+        raise OptionError(
+            f"method must be one of {', '.join(map(repr, names))}; got {method!r}"
+            f"{did_you_mean(method, names)}"
+        )
+
+
+def _check_options(method: str, options: dict[str, Any]) -> None:
+    """Refuse options that a method does not have; `score` and `split` do it alone."""
+    if method in ("score", "split"):
+        return
+    known = ["stop"] if method in ("auto", "bootstrap") else []
+    for name in options:
+        if name not in known:
+            raise OptionError(
+                f'method="{method}" has no option {name}=; it has '
+                f"{', '.join(['n', 'seed', 'progress', *known])}"
+                f"{did_you_mean(name, ['method', 'n', 'seed', 'progress', *known])}"
+            )
+
+
+def _ready(fits: tuple[Any, ...]) -> tuple[list[Comparable], list[str]]:
+    """The models, fitted and in order, and what had to be done for that."""
+    fitted = [f for f in fits if isinstance(f, MixedModelFit)]
+    for f in fits:
+        if not isinstance(f, MixedModelFit | str):
+            raise OptionError(
+                f"lrt compares fits of ngmm.fit; got {type(f).__name__}. A model "
+                'without random effects is given as a formula, such as "y ~ x"'
+            )
+    if len(fits) < 2 or not fitted:
+        raise OptionError(
+            f"lrt compares two models or more, at least one of them fitted; got "
+            f"{len(fits)}: ngmm.lrt(m0, m1)"
+        )
+    models = [_fitted(f, fitted[0]) for f in fits]
+    for other in models[1:]:
+        check_same_data(models[0], other)
+    models, notes = _by_one_likelihood(models)
+    models.sort(key=_size)
+    if sum(isinstance(m, LinearBase) for m in models) > 1:
+        raise OptionError(
+            "lrt takes one model without random effects, the smallest; compare linear "
+            "models with each other by statsmodels"
+        )
+    if isinstance(models[-1], LinearBase) or any(
+        isinstance(m, LinearBase) for m in models[1:]
+    ):
+        raise OptionError(
+            "the model without random effects has more parameters than one with them, "
+            "so it is not nested in it; take terms out of its formula"
+        )
+    return models, notes
+
+
+def _fitted(given: MixedModelFit | str, like: MixedModelFit) -> Comparable:
+    if isinstance(given, MixedModelFit):
+        return given
+    if parse(given).random:
+        return like.call.again(given)
+    return base_model(given, like, reml=like.reml)
+
+
+def _by_one_likelihood(
+    models: list[Comparable],
+) -> tuple[list[Comparable], list[str]]:
+    """Refit all by maximum likelihood unless restricted likelihoods compare."""
+    restricted = [m.reml for m in models]
+    if not any(restricted):
+        return models, []
+    first = models[0].design
+    same = all(
+        same_fixed_effects(m.design, first) and same_offset(m.design, first)
+        for m in models[1:]
+    )
+    if all(restricted) and same:
+        note = "Restricted likelihoods: they compare, as the fixed effects are the same."
+        return models, [note]
+    why = "the fixed effects differ" if not same else "some were fitted by it already"
+    refitted = [_by_maximum_likelihood(m) for m in models]
+    return refitted, [f"Fits by REML were refitted by maximum likelihood: {why}."]
+
+
+def _by_maximum_likelihood(model: Comparable) -> Comparable:
+    if not model.reml:
+        return model
+    if isinstance(model, MixedModelFit):
+        return model.update(reml=False)
+    return fitted_base(model.terms, model.design, model.family, reml=False)
+
+
+def _size(model: Comparable) -> tuple[int, int, float]:
+    """Order of the models; effective sizes of networks can be below linear ones."""
+    networks = len(model.design.networks) + len(model.design.latent)
+    return isinstance(model, MixedModelFit), networks, model.df_model
+
+
+def _test(pair: Pair, method: str) -> tuple[Test, str]:
+    """The test of a pair, and why it was taken if that was left to ngmm."""
+    if not same_offset(pair.m0.design, pair.m1.design):
+        raise OptionError(
+            f"the offsets of {pair.m0.formula} and {pair.m1.formula} differ, so they "
+            "are not nested; give both the same, or compare by ngmm.compare(m0, m1)"
+        )
+    if method in ("chi2", "chibar", "exact"):
+        _check_nested(pair, method)
+    if method == "auto":
+        return _automatic(pair)
+    return METHODS[method](pair), ""
+
+
+def _check_nested(pair: Pair, method: str) -> None:
+    differ = pair.differ
+    networks = (*differ.networks, *differ.shared_networks)
+    if networks:
+        raise OptionError(
+            f'method="{method}" has no valid p-value beside {", ".join(networks)}, '
+            "whose weights are penalised and not identified without it: use "
+            'method="score", "bootstrap" or "split"'
+        )
+    if not differ.is_nested:
+        raise OptionError(
+            f"{pair.m0.formula} is not nested in {pair.m1.formula}: "
+            f"{'; '.join(differ.obstacles)}. Compare them by ngmm.compare(m0, m1), or "
+            'by method="bootstrap"'
+        )
+    if not differ.df:
+        raise OptionError(
+            f"{pair.m0.formula} and {pair.m1.formula} are one model: there is nothing "
+            "to test"
+        )
+
+
+def _automatic(pair: Pair) -> tuple[Test, str]:
+    """The first valid method for what differs."""
+    differ = pair.differ
+    if differ.networks and not differ.shared_networks:
+        try:
+            plain = replace(pair, options={})
+            return score(plain), ", for networks that the smaller model lacks"
+        except (NotSupportedError, OptionError):
+            return bootstrap(pair), _why_bootstrap(differ)
+    if differ.networks or differ.shared_networks:
+        return bootstrap(pair), _why_bootstrap(differ)
+    _check_nested(pair, "auto")
+    at_zero = differ.random.singular
+    touched = differ.random.cones or differ.random.n_free
+    if at_zero and touched:
+        return bootstrap(pair), (
+            f", since {', '.join(at_zero)} of the smaller model is at a bound itself, "
+            "where no mixture is known"
+        )
+    if not differ.random.cones:
+        return chi2_test(pair), ""
+    if not exact_obstacle(pair):
+        return exact_test(pair), ""
+    try:
+        return chibar_test(pair), ""
+    except NotSupportedError:
+        return bootstrap(pair), ", since there are too many random effects for chibar"
+
+
+def _why_bootstrap(differ: Difference) -> str:
+    if differ.networks and not differ.shared_networks:
+        return ", since more than networks of the fixed part differ"
+    return ", since both models have networks"
+
+
+def _cautions(pair: Pair, test: Test, i: int) -> list[str]:
+    """What else the reader must know."""
+    out: list[str] = []
+    for name, model in ((f"m{i - 1}", pair.m0), (f"m{i}", pair.m1)):
+        if isinstance(model, LinearBase):
+            text = "" if model.converged else model.status.sentence
+        else:
+            verdict = model.check()
+            text = "" if verdict.ok else verdict.messages[0].text
+        if text:
+            out.append(f"WARNING: {name}: {text}.")
+    ratio = test.method in ("chi2", "chibar", "exact", "bootstrap")
+    if ratio and pair.differ.is_nested and pair.statistic < -WORSE:
+        out.append(
+            f"WARNING: m{i} has a smaller likelihood than m{i - 1}, which it contains: "
+            "its maximum was not found, or its penalty is heavy."
+        )
+    at_zero = pair.differ.random.singular
+    if test.method in ("chi2", "chibar") and at_zero and pair.differ.random.cones:
+        out.append(
+            f"WARNING: {', '.join(at_zero)} of m{i - 1} is at a bound itself, which "
+            'the law does not allow for: method="bootstrap" does.'
+        )
+    return out
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _table(
+    models: list[Comparable], tests: list[Test | None], notes: list[str]
+) -> Table:
+    names = [f"m{i}" for i in range(len(models))]
+    frame = pd.DataFrame(
+        {
+            "model": [m.formula for m in models],
+            "df": [float(m.df_model) for m in models],
+            "loglik": [m.loglik for m in models],
+            "aic": [float(m.aic) for m in models],
+            "statistic": [np.nan if t is None else t.statistic for t in tests],
+            "test_df": [np.nan if t is None else float(t.df) for t in tests],
+            "p_value": [np.nan if t is None else t.p_value for t in tests],
+            "std_error": [np.nan if t is None else t.std_error for t in tests],
+            "method": [None if t is None else t.method for t in tests],
+        },
+        index=pd.Index(names, dtype=object),
+    )
+    whole = all(float(df).is_integer() for df in frame["df"])
+    whole_test = all(float(df).is_integer() for df in frame["test_df"].dropna())
+    columns = (
+        Label(),
+        Number("df", "df", decimals=0 if whole else 1),
+        Number("loglik", "loglik", decimals=2),
+        Number("aic", "AIC", decimals=1),
+        Number("statistic", "statistic", decimals=3, missing=""),
+        Number("test_df", "test df", decimals=0 if whole_test else 1, missing=""),
+        PValue("p_value"),
+        Text("method", "method"),
+    )
+    formulas = [f"{name}: {m.formula}" for name, m in zip(names, models, strict=True)]
+    caption = "\n".join([*formulas, *notes])
+    return Table(frame, caption, columns, "Models")

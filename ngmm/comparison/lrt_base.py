@@ -83,9 +83,7 @@ class LinearBase:
         """Responses drawn from the model, a column each."""
         d = self.design
         eta = np.repeat((d.X @ self.beta + d.offset)[:, None], n, axis=1)
-        values = draw(
-            self.family, d, eta, self.dispersion, np.random.default_rng(seed)
-        )
+        values = draw(self.family, d, eta, self.dispersion, np.random.default_rng(seed))
         return pd.DataFrame(values, index=d.index)
 
     def logliks(self, Y: Matrix) -> tuple[Vector, NDArray[np.int64]]:
@@ -134,12 +132,13 @@ def base_model(formula: str, like: MixedModelFit, *, reml: bool) -> LinearBase:
         terms, like.call.data, binary_response=family.name in BINARY, **given
     )
     design = _rows_of(design, like.design, formula)
-    return _fitted(terms, design, family, reml)
+    return fitted_base(terms, design, family, reml=reml)
 
 
-def _fitted(
-    terms: ModelFormula, design: Design, family: Family, reml: bool
+def fitted_base(
+    terms: ModelFormula, design: Design, family: Family, *, reml: bool
 ) -> LinearBase:
+    """Fit a design without random effects."""
     if not family.has_residual:
         found = _glm(design, family)
         phi = 1.0 if found.log_phi is None else float(np.exp(found.log_phi))

@@ -132,7 +132,9 @@ def blocks_of(
     out: list[Block] = []
     for term, c in zip(terms, components, strict=True):
         k = len(term.names)
-        parts = [slice(0, k)] if term.correlated else [slice(i, i + 1) for i in range(k)]
+        parts = (
+            [slice(0, k)] if term.correlated else [slice(i, i + 1) for i in range(k)]
+        )
         for part in parts:
             names = ["1" if n == "Intercept" else n for n in term.names[part]]
             inside = names if "1" in names else ["0", *names]

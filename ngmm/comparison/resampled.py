@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ngmm.comparison.lrt_base import LinearBase
+from ngmm.comparison.nesting import difference
 from ngmm.comparison.nesting_data import Comparable, check_same_data
 from ngmm.errors import DataError, NgmmError, OptionError
 from ngmm.estimation.status import Status
@@ -74,15 +75,17 @@ class BootstrapTest:
     def method(self) -> str:
         """What was done, in a sentence or two."""
         text = (
-            f"parametric bootstrap: {self.n_exceeding} of {self.n} statistics simulated "
-            "from the smaller model were as large"
+            f"parametric bootstrap: {self.n_exceeding} of {self.n} statistics "
+            "simulated from the smaller model were as large"
         )
         if self.stopped:
             text += f", when it stopped (at {self.n_exceeding}; stop=False goes on)"
         if self.n_failed:
             why = "; ".join(f"{k}: {n}" for k, n in self.failures.items())
             total = self.n + self.n_failed
-            text += f". {self.n_failed} of {total} refits failed and do not count ({why})"
+            text += (
+                f". {self.n_failed} of {total} refits failed and do not count ({why})"
+            )
         return text
 
     def to_frame(self) -> pd.DataFrame:
@@ -163,6 +166,7 @@ def bootstrap_test(
     if not isinstance(stop, bool):
         raise OptionError(f"stop must be True or False, got {stop!r}")
     slow = any(isinstance(m, MixedModelFit) and m.is_neural for m in (m0, m1))
+    ordered = difference(m0, m1).is_nested and not slow
     total = check_count((N_NETWORKS if slow else N) if n is None else n)
     observed = 2.0 * (m1.loglik - m0.loglik)
     # Ratios of zero are as many as half of all; rounding must not part them.
@@ -176,7 +180,7 @@ def bootstrap_test(
             count = min(size, total - done)
             # A seed for each batch: what is drawn does not depend on where it stops.
             Y = m0.simulate(count, _seed_of(seed, done)).to_numpy().T
-            for value, why in _ratios(m0, m1, Y):
+            for value, why in _ratios(m0, m1, Y, ordered):
                 if why:
                     failures[why] += 1
                     continue
@@ -227,18 +231,20 @@ def _seed_of(seed: int, batch: int) -> int:
 
 
 def _ratios(
-    m0: Comparable, m1: MixedModelFit, Y: Matrix
+    m0: Comparable, m1: MixedModelFit, Y: Matrix, ordered: bool
 ) -> list[tuple[float, str]]:
-    """The ratio for each response, or why there is none."""
+    """The ratio for each response, or why there is none.
+
+    `ordered` says that the larger model contains the smaller one.
+    """
     small, why0 = _logliks(m0, Y)
     large, why1 = _logliks(m1, Y)
-    nested = not (isinstance(m1, MixedModelFit) and m1.is_neural)
     out: list[tuple[float, str]] = []
     for a, b, text0, text1 in zip(small, large, why0, why1, strict=True):
         ratio, why = 2.0 * (b - a), text0 or text1
-        if not why and nested and ratio < -MISSED * max(1.0, abs(a) * 1e-4):
+        if not why and ordered and ratio < -MISSED * max(1.0, abs(a) * 1e-4):
             why = "the larger model ended below the smaller one"
-        out.append((ratio if not nested else max(ratio, 0.0), why))
+        out.append((max(ratio, 0.0) if ordered else ratio, why))
     return out
 
 
@@ -257,7 +263,8 @@ def _logliks(fit: Comparable, Y: Matrix) -> tuple[Vector, list[str]]:
 
 def _reasons(status: NDArray[np.int64]) -> list[str]:
     return [
-        "" if s == Status.CONVERGED else Status(int(s)).sentence for s in status.tolist()
+        "" if s == Status.CONVERGED else Status(int(s)).sentence
+        for s in status.tolist()
     ]
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ngmm.comparison.nesting_data import check_same_data
 from ngmm.design import Design, NetworkDesign, build_design
 from ngmm.errors import DataError, NotSupportedError, OptionError
 from ngmm.formula import update
 from ngmm.inference.kernels import ArcCosine, Features, features
-from ngmm.model import Model
 from ngmm.results import MixedModelFit
 
 Matrix = NDArray[np.float64]
@@ -82,24 +81,15 @@ def tested_networks(
 
 def check_otherwise_equal(m0: MixedModelFit, m1: MixedModelFit) -> None:
     """Refuse models that differ by more than the networks of m1."""
+    check_same_data(m0, m1)
     a, b = m0.design, m1.design
-    if not (np.array_equal(a.rows, b.rows) and np.array_equal(a.y, b.y)):
-        raise OptionError(
-            f"the models are fitted to different data: {a.n_rows:,} rows of "
-            f"{a.response_name} and {b.n_rows:,} rows of {b.response_name}"
-        )
-    families = [(m.family, m.link) for m in (m0, m1)]
-    if families[0] != families[1]:
-        texts = [f"{family}({link})" for family, link in families]
-        raise OptionError(f"the models have different families: {' and '.join(texts)}")
     if not _same_random(a, b):
         shown = [" + ".join(t.label for t in d.random) for d in (a, b)]
         raise OptionError(
-            f"the models differ in their random effects too: {shown[0]} and {shown[1]}"
+            f"the models differ in their random effects too: {shown[0]} and "
+            f"{shown[1]}. A score test is of the networks alone; use "
+            'method="bootstrap"'
         )
-    same = [np.array_equal(getattr(a, k), getattr(b, k)) for k in ("offset", "weights")]
-    if not all(same):
-        raise OptionError("the models have different offsets or weights")
     _check_fixed(m0, m1)
 
 
@@ -187,8 +177,3 @@ def _networks_of_text(
             "was fitted to; fit it to the complete rows first"
         )
     return design.networks
-
-
-def null_problem(model: Model) -> Model:
-    """The Gaussian model with the restricted likelihood."""
-    return replace(model, reml=True)

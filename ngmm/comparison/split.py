@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ngmm.comparison.nesting_data import check_same_data
 from ngmm.comparison.split_halves import (
     Half,
     best_loglik,
@@ -177,7 +178,7 @@ def split_test(
     >>> import ngmm
     >>> from ngmm.comparison.split import split_test
     >>> data = ngmm.datasets.load("sleepstudy")
-    >>> m1 = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> m1 = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
     >>> m0 = m1.update(". ~ . - Days")
     >>> result = split_test(m0, m1)
     >>> result.n_groups, result.p_value < 0.05
@@ -185,7 +186,10 @@ def split_test(
     """
     n_splits, seed = check_count(n_splits, "n_splits"), check_seed(seed)
     check_progress(progress)
-    _check_same_data(m0, m1)
+    for m in (m0, m1):
+        if not isinstance(m, MixedModelFit):
+            raise OptionError(f"expected a fitted model; got {type(m).__name__}")
+    check_same_data(m0, m1)
     group, codes = independent_groups(m0, m1)
     generator, out, failed = np.random.default_rng(seed), [], 0
     with ProgressLine(progress, "split test") as line:
@@ -233,21 +237,3 @@ def _log_mean(log_values: NDArray[np.float64]) -> float:
     if np.isneginf(top):
         return top
     return top + float(np.log(np.exp(log_values - top).mean()))
-
-
-def _check_same_data(m0: MixedModelFit, m1: MixedModelFit) -> None:
-    for m in (m0, m1):
-        if not isinstance(m, MixedModelFit):
-            raise OptionError(f"expected a fitted model; got {type(m).__name__}")
-    a, b = m0.design, m1.design
-    if not (np.array_equal(a.rows, b.rows) and np.array_equal(a.y, b.y)):
-        raise OptionError(
-            f"the models are fitted to different data: {a.n_rows:,} rows of "
-            f"{a.response_name} and {b.n_rows:,} rows of {b.response_name}"
-        )
-    # Likelihoods of different families are both densities of the same response.
-    if m0.model.family.discrete != m1.model.family.discrete:
-        raise OptionError(
-            f"the models have families {m0.family} and {m1.family}, one of a discrete "
-            "response and one of a continuous one"
-        )

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ngmm.effects.changes import Comparison, comparisons_of
 from ngmm.effects.counterfactual import Subset, averages, each_row, subsets
 from ngmm.effects.estimates import (
-    effect_table,
-    scale_text,
     difference_columns,
+    effect_table,
     method_text,
+    scale_text,
 )
 from ngmm.effects.linearised import Linearised, stacked
 from ngmm.effects.population import Population, one_of, population
@@ -103,6 +103,11 @@ def comparisons(
     >>> fit = ngmm.fit(formula, data, family="binomial")
     >>> table = ngmm.effects.comparisons(fit, "period", contrast=["1", "4"])
     >>> print(table)
+    variable  contrast   estimate       se       z        p        95% CI
+    period    4 - 1       -0.1495   0.0367   -4.07   <0.001   [-0.222, -0.078]
+    difference of the mean response, random effects zero; delta method, normal
+    approximation
+    average over the 56 rows
     """
     check_level(level)
     one_of("kind", kind, KINDS)
@@ -172,10 +177,12 @@ def _by_row(
     index = columns.fit.design.index
     label = one.label("-" if kind == "difference" else "/")
     for subset in chosen:
-        for rows, parts in each_row(found, columns, subset, one.variable, one.change):
+        for rows, [high, low] in each_row(
+            found, columns, subset, one.variable, one.change
+        ):
             head = {"variable": one.variable, "contrast": label, "row": index[rows]}
             labels.append(pd.DataFrame(head).assign(**subset.labels))
-            numbers.append(_compared(found, *parts, kind, level))
+            numbers.append(_compared(found, high, low, kind, level))
     joined = {key: np.concatenate([n[key] for n in numbers]) for key in numbers[0]}
     return pd.concat(labels), joined
 

@@ -97,10 +97,11 @@ def _groups(
         return [({}, every)]
     frame = pd.DataFrame({n: np.asarray(columns.columns[n]) for n in names})
     for name in names:
-        if frame[name].isna().any():
+        missing = int(np.count_nonzero(pd.isna(frame[name].to_numpy())))
+        if missing:
             raise DataError(
-                f'by= column "{name}" is missing in {int(frame[name].isna().sum())} '
-                "rows of the fit; fill it in or leave it out"
+                f'by= column "{name}" is missing in {missing} rows of the fit; fill it '
+                "in or leave it out"
             )
         levels = columns.levels.get(name)
         if levels is not None:

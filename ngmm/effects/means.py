@@ -21,11 +21,11 @@ from ngmm.effects.contrasts import contrast_matrix
 from ngmm.effects.estimable import estimable
 from ngmm.effects.estimates import (
     Family,
+    difference_columns,
     effect_table,
     estimate_columns,
-    scale_text,
-    difference_columns,
     method_text,
+    scale_text,
     value_text,
 )
 from ngmm.effects.linearised import Linearised
@@ -128,6 +128,13 @@ def means(
     >>> data = ngmm.datasets.load("cake")
     >>> fit = ngmm.fit("angle ~ recipe + temp + (1 | recipe:replicate)", data)
     >>> print(ngmm.effects.means(fit, "recipe", contrasts="pairwise", adjust="tukey"))
+    contrast   estimate     se     df      t       p     95% CI
+    A - B          1.48   2.37   45.0   0.62   0.808   [-4.3, 7.2]
+    A - C          1.52   2.37   45.0   0.64   0.798   [-4.2, 7.3]
+    B - C          0.04   2.37   45.0   0.02   1.000   [-5.7, 5.8]
+    differences of the response, random effects zero; Satterthwaite degrees of
+    freedom; Tukey's adjustment for all pairs of 3 comparisons
+    at temp = 200
     """
     check_level(level)
     check_adjust(adjust)
@@ -327,7 +334,7 @@ def _contrast_table(
             "for any"
         )
     totals, missing = _means(found, grid, weights)
-    whole = np.kron(np.eye(grid.n_subsets), L)
+    whole = np.asarray(np.kron(np.eye(grid.n_subsets), L), dtype=np.float64)
     value = np.where(np.isnan(totals.estimate), 0.0, totals.estimate)
     lost = (np.abs(whole) @ np.isnan(totals.estimate)) > 0
     differences = totals.combine(whole, np.where(lost, np.nan, whole @ value))

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from ngmm.effects.counterfactual import Change, Node, averages, each_row, subsets
 from ngmm.effects.estimates import (
-    effect_table,
-    scale_text,
     difference_columns,
+    effect_table,
     method_text,
+    scale_text,
 )
 from ngmm.effects.population import Population, population
 from ngmm.effects.variables import Variables, as_names, variables_of
@@ -94,6 +94,10 @@ def slopes(
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data, reml=True)
     >>> print(ngmm.effects.slopes(fit))
+    variable   estimate      se     df      t        p      95% CI
+    Days         10.467   1.546   17.0   6.77   <0.001   [7.21, 13.73]
+    mean over the 180 rows of the slope of the response, random effects zero;
+    Satterthwaite degrees of freedom
     """
     check_level(level)
     found = population(fit, re, scale, ("none", "marginal", "all"))

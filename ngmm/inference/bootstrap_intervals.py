@@ -73,7 +73,14 @@ def acceleration(influence: Vector) -> float:
     ----------
     influence
         (G,) change of the estimate with the weight of each group.
+
+    Returns
+    -------
+    float
+        NaN where the influence is, at a boundary of the parameter.
     """
+    if not np.isfinite(influence).all():
+        return np.nan
     centred = influence - influence.mean()
     square = float((centred**2).sum())
     if not square > 0:

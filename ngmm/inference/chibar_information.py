@@ -133,32 +133,39 @@ def _information(
     M, N, trace = _inverse_products(null, directions, precision)
     pairs = [np.tril_indices(d.columns.Z.shape[1]) for d in directions]
     ends = np.cumsum([d.columns.Z.shape[1] * d.columns.n_levels for d in directions])
-    slices = [slice(b - d.columns.Z.shape[1] * d.columns.n_levels, b)
-              for b, d in zip(ends, directions, strict=True)]
+    slices = [
+        slice(b - d.columns.Z.shape[1] * d.columns.n_levels, b)
+        for b, d in zip(ends, directions, strict=True)
+    ]
     rows = []
     for one, (i, j), at in zip(directions, pairs, slices, strict=True):
         row = [
-            _traces(M[at, to], one.columns, two.columns)[
-                j[:, None], k, i[:, None], h
-            ]
-            + _traces(M[at, to], one.columns, two.columns)[
-                j[:, None], h, i[:, None], k
-            ]
+            _traces(M[at, to], one.columns, two.columns)[j[:, None], k, i[:, None], h]
+            + _traces(M[at, to], one.columns, two.columns)[j[:, None], h, i[:, None], k]
             for two, (k, h), to in zip(directions, pairs, slices, strict=True)
         ]
         rows.append(np.hstack(row))
     half = np.concatenate([np.where(i == j, 0.5, 1.0) for i, j in pairs])
     whole = np.vstack(rows) * np.outer(half, half)
     tested = np.concatenate(
-        [j >= d.columns.Z.shape[1] - d.n_new
-         for d, (_, j) in zip(directions, pairs, strict=True)]
+        [
+            j >= d.columns.Z.shape[1] - d.n_new
+            for d, (_, j) in zip(directions, pairs, strict=True)
+        ]
     )
     if residual:
-        own = np.concatenate(
-            [_diagonal_sums(N[at, at], d.columns)[i, j]
-             for d, (i, j), at in zip(directions, pairs, slices, strict=True)]
-        ) * half
-        whole = np.block([[whole, own[:, None]], [own[None], np.array([[0.5 * trace]])]])
+        own = (
+            np.concatenate(
+                [
+                    _diagonal_sums(N[at, at], d.columns)[i, j]
+                    for d, (i, j), at in zip(directions, pairs, slices, strict=True)
+                ]
+            )
+            * half
+        )
+        whole = np.block(
+            [[whole, own[:, None]], [own[None], np.array([[0.5 * trace]])]]
+        )
         tested = np.append(tested, False)
     return whole, tested
 

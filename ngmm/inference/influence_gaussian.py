@@ -230,9 +230,8 @@ class Profiled(NamedTuple):
     ----------
     gradient, hessian
         Its derivatives in theta.
-    gamma, gamma1
-        (p,), (q, p) change of the fixed effects from those that r is made with, and its
-        derivative.
+    gamma
+        (p,) change of the fixed effects from those that r is made with.
     rss
         s, the residual sum of squares.
     """
@@ -240,7 +239,6 @@ class Profiled(NamedTuple):
     gradient: Vector
     hessian: Matrix
     gamma: Vector
-    gamma1: Matrix
     rss: float
 
 
@@ -253,7 +251,6 @@ def profiled(s: Sums, *, reml: bool) -> Profiled:
     v = np.append(-gamma, 1.0)
     rss = float(v @ s.tail @ v)
     cv = s.tail1 @ v
-    gamma1 = cv[:, :p] @ inverse
     first = cv @ v
     second = s.tail2 @ v @ v - 2.0 * cv[:, :p] @ inverse @ cv[:, :p].T
     gradient = s.log_det + n * first / rss
@@ -263,7 +260,7 @@ def profiled(s: Sums, *, reml: bool) -> Profiled:
         gradient = gradient + np.einsum("aii->a", along)
         hessian = hessian + np.einsum("ij,abji->ab", inverse, s.tail2[..., :p, :p])
         hessian -= np.einsum("aij,bji->ab", along, along)
-    return Profiled(gradient, hessian, gamma, gamma1, rss)
+    return Profiled(gradient, hessian, gamma, rss)
 
 
 def components_of(terms: Sequence[RandomDesign]) -> Ints:

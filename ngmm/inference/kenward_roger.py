@@ -4,8 +4,8 @@ With V = sum_r gamma_r G_r linear in the variances and covariances gamma, the RE
 estimate of beta has, to second order, the covariance
 
 .. math::
-   \Phi_A &= \Phi + 2 \Phi \Bigl\{ \sum_{rs} W_{rs} (Q_{rs} - P_r \Phi P_s) \Bigr\} \Phi,
-   \\
+   \Phi_A &= \Phi + 2 \Phi \Bigl\{ \sum_{rs} W_{rs} (Q_{rs} - P_r \Phi P_s)
+     \Bigr\} \Phi, \\
    P_r &= -X' V^{-1} G_r V^{-1} X, \qquad
    Q_{rs} = X' V^{-1} G_r V^{-1} G_s V^{-1} X,
 
@@ -29,11 +29,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.covariance import factor_numpy, pattern
+from ngmm.errors import OptionError
 from ngmm.inference.kenward_roger_blocks import Blocks, independent_blocks
 from ngmm.inference.wald_tests import WaldTest, combinations, f_tail
 from ngmm.likelihood.information import covariance_from_information
@@ -138,6 +140,48 @@ def matched_moments(q: int, a1: float, a2: float) -> tuple[float, float]:
     return float(nu), float(scale)
 
 
+class AdjustedCoefficients(NamedTuple):
+    """What a table of coefficients has by Kenward and Roger's method.
+
+    Attributes
+    ----------
+    vcov
+        (p, p) adjusted covariance.
+    df
+        (p,) degrees of freedom.
+    """
+
+    vcov: Matrix
+    df: Vector
+
+
+def kenward_roger_table(
+    model: Model, estimate: GaussianEstimate
+) -> AdjustedCoefficients:
+    """Adjusted covariance, and degrees of freedom of each coefficient.
+
+    Parameters
+    ----------
+    model, estimate
+        As for `kenward_roger`.
+
+    Raises
+    ------
+    OptionError
+        If the model was not fitted by REML.
+    NotSupportedError
+        If the random effects are too many, see `kenward_roger`.
+    """
+    if not model.reml:
+        raise OptionError(
+            'df="kenward-roger" rests on the restricted likelihood: fit the model with '
+            "reml=True"
+        )
+    found = kenward_roger(model, estimate)
+    df = found.degrees_of_freedom(np.eye(len(found.beta)))
+    return AdjustedCoefficients(found.vcov_adjusted, df)
+
+
 def kenward_roger(model: Model, estimate: GaussianEstimate) -> KenwardRoger:
     """Kenward and Roger's quantities of a Gaussian model.
 
@@ -151,8 +195,8 @@ def kenward_roger(model: Model, estimate: GaussianEstimate) -> KenwardRoger:
     Raises
     ------
     NotSupportedError
-        If crossed random effects make a block larger than `ngmm.inference.kenward_roger_blocks` can
-        hold.
+        If crossed random effects make a block of more than
+        `ngmm.inference.kenward_roger_blocks.MAX_BLOCK`.
 
     Notes
     -----

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +56,11 @@ class Stack:
             stop = start + levels * k
             d[start:stop, start:stop] = np.kron(np.eye(levels), one)
         both = np.concatenate([self.zz, self.zx], axis=2)
-        found = np.linalg.solve(np.eye(q) + self.zz @ d, both)
+        found: Matrix = np.asarray(
+            np.linalg.solve(np.eye(q) + self.zz @ d, both), dtype=np.float64
+        )
         M = found[:, :, :q]
-        return 0.5 * (M + M.transpose(0, 2, 1)), found[:, :, q:]
+        return np.asarray(0.5 * (M + M.transpose(0, 2, 1))), found[:, :, q:]
 
     def part(self, B: Matrix, term: int) -> Matrix:
         """Rows of one term of (blocks, q, w) as (blocks, levels, k, w)."""
@@ -141,12 +145,8 @@ def independent_blocks(
         mine = np.flatnonzero(slot[owner] >= 0)
         right[slot[owner[mine]], place[mine]] = zx[mine]
         starts = np.concatenate([[0], np.cumsum(shape * sizes)[:-1]])
-        described = zip(starts, shape, sizes, strict=True)
-        stacks.append(
-            Stack(
-                dense, right, tuple((int(a), int(b), int(c)) for a, b, c in described)
-            )
-        )
+        described = np.stack([starts, shape, sizes], axis=1).tolist()
+        stacks.append(Stack(dense, right, tuple((a, b, c) for a, b, c in described)))
     return Blocks(tuple(stacks))
 
 
@@ -164,10 +164,7 @@ def _components(terms: Sequence[RandomDesign]) -> tuple[list[Ints], int]:
     )
     links = coo_array((np.ones(len(rows)), (rows, cols)), shape=(total, total))
     n, labels = connected_components(links, directed=False)
-    found = [
-        labels[a:b].astype(np.int64)
-        for a, b in zip(starts[:-1], starts[1:], strict=True)
-    ]
+    found = [labels[a:b].astype(np.int64) for a, b in pairwise(starts)]
     return found, int(n)
 
 
@@ -193,7 +190,7 @@ def _places(
 
 def _cross_products(
     terms: Sequence[RandomDesign], root: NDArray[np.float64], x: Matrix
-) -> tuple[object, Matrix]:
+) -> tuple[Any, Matrix]:
     """Z'Z as coordinates and Z'X, for weighted rows."""
     from scipy.sparse import csr_array, hstack
 

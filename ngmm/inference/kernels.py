@@ -194,3 +194,25 @@ def features(
     r = min(r, int((s > 1e-9 * s[0]).sum()))
     share = float(kept[r - 1])
     return Features(u[:, :r] * (s[:r] * np.sqrt(len(X) / (total * share))), share)
+
+
+def between_share(F: Matrix, codes: NDArray[np.int32]) -> float:
+    """Share of the sum of squares of columns that lies between levels.
+
+    Parameters
+    ----------
+    F
+        (n, r) columns.
+    codes
+        (n,) level of each row.
+
+    Examples
+    --------
+    >>> column = np.array([[1.0], [3.0], [-2.0], [-2.0]])
+    >>> between_share(column, np.array([0, 0, 1, 1]))
+    0.8888888888888888
+    """
+    counts = np.maximum(np.bincount(codes), 1)
+    sums = np.zeros((len(counts), F.shape[1]))
+    np.add.at(sums, codes, F)
+    return float((sums**2 / counts[:, None]).sum() / (F**2).sum())

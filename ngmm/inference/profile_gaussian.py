@@ -136,7 +136,13 @@ def _hold(
 _hold_at = Compiled(_hold)
 
 
-def hold(z: Vector, chart: Chart, pin: Pin, problem: GaussianProblem) -> Held:
+def hold(
+    z: Vector,
+    chart: Chart,
+    pin: Pin,
+    problem: GaussianProblem,
+    max_steps: int = MAX_STEPS,
+) -> Held:
     """The maximum of the ML likelihood under a chart and a pin.
 
     Parameters
@@ -147,10 +153,12 @@ def hold(z: Vector, chart: Chart, pin: Pin, problem: GaussianProblem) -> Held:
         What is held.
     problem
         The model; not a restricted likelihood.
+    max_steps
+        Evaluations before giving up; 1 for the value where the search starts.
     """
     assert not problem.layout.reml
     with precise():
         found = _hold_at(
-            z, chart, pin, problem.system, np.int64(MAX_STEPS), layout=problem.layout
+            z, chart, pin, problem.system, np.int64(max_steps), layout=problem.layout
         )
     return to_numpy(found)

@@ -68,7 +68,9 @@ by_quadrature = Compiled(_by_quadrature, heavy=single.evaluate.heavy)
 by_laplace = Compiled(_by_laplace, small=laplace.SMALL)
 
 
-def hold(z: Vector, chart: Chart, engine: Engine) -> Held:
+def hold(
+    z: Vector, chart: Chart, engine: Engine, max_steps: int = MAX_STEPS
+) -> Held:
     """The maximum of the log-likelihood under a chart.
 
     Parameters
@@ -79,8 +81,10 @@ def hold(z: Vector, chart: Chart, engine: Engine) -> Held:
         What is held.
     engine
         The model with its rule of integration.
+    max_steps
+        Evaluations before giving up; 1 for the value where the search starts.
     """
-    steps = np.int64(MAX_STEPS)
+    steps = np.int64(max_steps)
     with precise():
         if isinstance(engine, QuadratureEngine):
             found: Any = by_quadrature(

@@ -138,6 +138,20 @@ class Space:
             z = np.sqrt(np.einsum("ija,ab,ijb->ij", c.d_z, own, c.d_z))
         return log_sd, z
 
+    def value(self, max_steps: int) -> float:
+        """-2 log-likelihood after some steps from the estimate."""
+        raise NotImplementedError
+
+    @cached_property
+    def least(self) -> float:
+        """-2 log-likelihood at the estimate, to which the profile refers."""
+        return self.value(1)
+
+    @cached_property
+    def missed(self) -> float:
+        """By how much a free search from the estimate lowers it further."""
+        return self.least - self.value(profile_gaussian.MAX_STEPS)
+
     @property
     def components(self) -> list[Components]:
         """Standard deviations and correlations at the maximum."""
@@ -150,13 +164,12 @@ class GaussianSpace(Space):
 
     analysis: GaussianAnalysis
 
-    @cached_property
-    def least(self) -> float:
-        """-2 log-likelihood at the maximum, up to the constant of the searches."""
+    def value(self, max_steps: int) -> float:
+        """-2 log-likelihood after some steps from the estimate, up to a constant."""
         problem = self.analysis.model.problem
         psi = self._psi(problem, self.analysis.estimate.theta)
-        found = profile_gaussian.hold(psi, free(len(psi)), no_pin(problem), problem)
-        return float(found.value)
+        pin, chart = no_pin(problem), free(len(psi))
+        return float(profile_gaussian.hold(psi, chart, pin, problem, max_steps).value)
 
     def targets(self) -> Iterator[Target]:
         """Coefficients, then standard deviations and correlations by term, sigma."""
@@ -250,12 +263,11 @@ class GeneralizedSpace(Space):
         marginal = self.analysis.model.marginal
         return accurate_engine(marginal.problem, marginal.rule, self._psi())
 
-    @cached_property
-    def least(self) -> float:
-        """-2 log-likelihood at the maximum."""
+    def value(self, max_steps: int) -> float:
+        """-2 log-likelihood after some steps from the estimate."""
         psi = self._psi()
-        found = profile_generalized.hold(psi, free(len(psi)), self.engine)
-        return float(found.value)
+        chart = free(len(psi))
+        return float(profile_generalized.hold(psi, chart, self.engine, max_steps).value)
 
     def targets(self) -> Iterator[Target]:
         """Coefficients, then standard deviations and correlations by term, phi."""

@@ -96,7 +96,7 @@ def spectrum(
     root = np.sqrt(weights)
     z = term.Z[:, 0] * root
     q = np.linalg.qr(X * root[:, None])[0]
-    own = np.bincount(term.codes, weights=z * z, minlength=term.n_levels)
+    own = np.bincount(term.codes, weights=z * z, minlength=term.n_levels) + 0.0
     cross = np.stack(
         [
             np.bincount(term.codes, weights=z * column, minlength=term.n_levels)
@@ -107,7 +107,7 @@ def spectrum(
     mu = np.linalg.eigvalsh(np.diag(own) - cross @ cross.T)
     positive = mu[mu > 1e-10 * own.max()]
     distinct, count = _distinct(positive)
-    nu, nu_count = (distinct, count) if reml else _distinct(own[own > 0])
+    nu, nu_count = (distinct, count) if reml else _distinct(own[own > 0.0])
     return Spectrum(
         mu=distinct,
         count=count,
@@ -120,7 +120,7 @@ def spectrum(
 
 
 def simulate_ratio(s: Spectrum, n: int, seed: int) -> Vector:
-    """n draws of the likelihood ratio under a variance of zero.
+    """Draws of the likelihood ratio under a variance of zero.
 
     Examples
     --------

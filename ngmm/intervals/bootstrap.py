@@ -117,11 +117,7 @@ class Bootstrap:
             For ``"bca"`` where groups are crossed or the model has networks.
         """
         check_level(level)
-        if kind not in KINDS:
-            names = ", ".join(f"'{k}'" for k in KINDS)
-            raise OptionError(
-                f"kind must be one of {names}, got {kind!r}{did_you_mean(kind, KINDS)}"
-            )
+        check_kind(kind)
         self._check_draws(level)
         accelerations = self._accelerations() if kind == "bca" else None
         rows = []
@@ -141,7 +137,7 @@ class Bootstrap:
         missing = self.n - self.n_failed - len(values)
         note = f"not defined in {missing} refits, left out" if missing else ""
         if len(values) < draws_needed(level):
-            return np.nan, np.nan, f"{note}: too few are left"
+            return np.nan, np.nan, f"{note}: too few for the level"
         estimate = float(self.estimate[name])
         if kind == "percentile":
             return (*percentile_limits(values, level), note)
@@ -153,7 +149,8 @@ class Bootstrap:
             return max(low, floor), min(high, ceiling), note
         shares = bca_shares(values, estimate, a, level)
         if not np.isfinite(shares).all():
-            return np.nan, np.nan, _joined(note, "no BCa limits: see percentile")
+            text = 'no BCa limits at a boundary: kind="percentile" has some'
+            return np.nan, np.nan, _joined(note, text)
         edge = 1.0 / (len(values) + 1)
         if shares[0] < edge or shares[1] > 1.0 - edge:
             note = _joined(note, "a limit is the most extreme draw: raise n")
@@ -288,6 +285,21 @@ def bootstrap(
     draws = pd.DataFrame(found.values, columns=table.index)
     estimate = table["estimate"]
     return Bootstrap(estimate, draws, dict(found.reasons), how, fit, groups)
+
+
+def check_kind(kind: object) -> None:
+    """Refuse kinds of limits that there are not.
+
+    Raises
+    ------
+    OptionError
+        If the kind is unknown.
+    """
+    if kind not in KINDS:
+        names = ", ".join(f"'{k}'" for k in KINDS)
+        raise OptionError(
+            f"kind must be one of {names}, got {kind!r}{did_you_mean(kind, KINDS)}"
+        )
 
 
 def _groups(fit: MixedModelFit, resample: str, cluster: str | None) -> Clusters | None:

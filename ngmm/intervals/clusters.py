@@ -70,8 +70,8 @@ def clusters(fit: MixedModelFit, name: str | None, purpose: str) -> Clusters:
         for other, codes in factors.items():
             if not is_nested(codes, found.codes):
                 raise OptionError(
-                    f'the levels of "{name}" are not independent: levels of "{other}", '
-                    "which have random effects in common, occur in several of them. "
+                    f'the levels of "{name}" are not independent: some levels of '
+                    f'"{other}", which have random effects, occur in several of them. '
                     f"{purpose} needs groups that share nothing"
                 )
     if found.n < 2:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from ngmm.errors import OptionError, did_you_mean
+from ngmm.inference.bootstrap_intervals import draws_needed
 from ngmm.inference.quantiles import check_level
-from ngmm.intervals.bootstrap import bootstrap
+from ngmm.intervals.bootstrap import bootstrap, check_kind
 from ngmm.intervals.naming import wald
 from ngmm.intervals.profile import profile
+from ngmm.results.simulation import check_count
 from ngmm.results.table import Table
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def _check_options(method: str, options: dict[str, Any]) -> None:
 
 
 def _by_wald(fit: MixedModelFit, level: float) -> Table:
-    caption = f"Wald: {fit.coef_table(level).caption}; sds and dispersions on log scale"
+    caption = f"Wald intervals; {fit.coef_table(level).caption}"
     return Table(wald(fit, level), caption, title="Confidence intervals")
 
 
@@ -110,4 +112,10 @@ def _by_bootstrap(
     seed: int | None = None,
     **options: Any,
 ) -> Table:
+    check_kind(kind)
+    needed = draws_needed(level)
+    if check_count(n) < needed:
+        raise OptionError(
+            f"a level of {level:g} needs at least {needed} bootstrap draws, got n={n}"
+        )
     return bootstrap(fit, n, seed, **options).conf_int(level, kind)

@@ -137,7 +137,7 @@ def profile(
     table = wald(fit, level)
     at = chosen(table.index, parameters)
     space = _space(fit)
-    records, curves, deepest = [], [], 0.0
+    records, curves, deepest = [], [], space.missed
     for i, found in enumerate(space.targets()):
         if i not in at:
             continue
@@ -189,6 +189,8 @@ def _limits(found: Target, low: Side, high: Side) -> tuple[float, float]:
 
 
 def _note(low: Side, high: Side) -> str:
+    if low.note == high.note == BOUNDARY:
+        return "both limits at the boundary"
     texts = [
         NOTES[side.note].format(side=word)
         for side, word in ((low, "lower"), (high, "upper"))

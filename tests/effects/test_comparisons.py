@@ -49,9 +49,11 @@ def cbpp() -> ngmm.MixedModelFit:
 def test_ratios_of_a_log_link_are_exponentiated_coefficients(
     counts: ngmm.MixedModelFit, re: str
 ) -> None:
-    found = comparisons(counts, ["x", "treated", "f"], kind="ratio", re=re).to_frame()
+    found: Any = comparisons(
+        counts, ["x", "treated", "f"], kind="ratio", re=re
+    ).to_frame()
     assert found["contrast"].tolist() == ["+1", "1 / 0", "b / a", "c / a"]
-    table = counts.coef_table().to_frame()
+    table: Any = counts.coef_table().to_frame()
     expected = table.loc[["x", "treated", "f[T.b]", "f[T.c]"]]
     # Sums over the rows of the same factors.
     np.testing.assert_allclose(found["estimate"], np.exp(expected["estimate"]), 1e-10)
@@ -66,7 +68,7 @@ def test_differences_average_over_the_rows(
         high, low = (
             counts.predict(data.assign(treated=v), re=re).mean() for v in (1, 0)
         )
-        found = comparisons(counts, "treated", re=re).to_frame()
+        found: Any = comparisons(counts, "treated", re=re).to_frame()
         assert found["contrast"].tolist() == ["1 - 0"]
         assert found["estimate"][0] == pytest.approx(high - low, rel=1e-10)
 
@@ -82,22 +84,24 @@ def test_sizes_of_the_change_of_a_number(
         # Differences of sums over 240 rows.
         assert row["estimate"] == pytest.approx(size * slope, rel=1e-10)
         assert row["std_error"] == pytest.approx(size * se, rel=1e-10)
-    found = comparisons(counts, ["x", "f"], contrast={"x": -1, "f": "sequential"})
+    found: Any = comparisons(counts, ["x", "f"], contrast={"x": -1, "f": "sequential"})
     assert found.to_frame()["contrast"].tolist() == ["-1", "b - a", "c - b"]
 
 
 def test_odds_ratios_of_a_logit_link(cbpp: ngmm.MixedModelFit) -> None:
-    found = comparisons(
+    found: Any = comparisons(
         cbpp, "period", contrast="pairwise", kind="odds ratio"
     ).to_frame()
     assert found["contrast"].tolist()[:3] == ["2 / 1", "3 / 1", "4 / 1"]
-    expected = cbpp.coef_table().to_frame().iloc[1:]
+    expected: Any = cbpp.coef_table().to_frame().iloc[1:]
     np.testing.assert_allclose(
         found["estimate"][:3], np.exp(expected["estimate"]), rtol=1e-10
     )
     np.testing.assert_allclose(found["p_value"][:3], expected["p_value"], rtol=1e-7)
     # Averaged over herds, probabilities are nearer to each other on the logit scale.
-    marginal = comparisons(cbpp, "period", kind="odds ratio", re="marginal").to_frame()
+    marginal: Any = comparisons(
+        cbpp, "period", kind="odds ratio", re="marginal"
+    ).to_frame()
     assert (marginal["estimate"] > found["estimate"][:3]).all()
 
 
@@ -105,8 +109,8 @@ def test_means_and_comparisons_agree_where_nothing_else_varies(
     cbpp: ngmm.MixedModelFit,
 ) -> None:
     for re in ("none", "marginal"):
-        one = comparisons(cbpp, "period", re=re).to_frame()
-        other = means(cbpp, "period", re=re, contrasts="reference").to_frame()
+        one: Any = comparisons(cbpp, "period", re=re).to_frame()
+        other: Any = means(cbpp, "period", re=re, contrasts="reference").to_frame()
         for name in ("estimate", "std_error", "p_value"):
             # One function by two routes; tails of p lose digits.
             np.testing.assert_allclose(one[name], other[name], rtol=1e-7)
@@ -115,7 +119,7 @@ def test_means_and_comparisons_agree_where_nothing_else_varies(
 def test_subsets_and_values_held(
     counts: ngmm.MixedModelFit, data: pd.DataFrame
 ) -> None:
-    found = comparisons(counts, "treated", by="f", at={"x": [0, 1]}).to_frame()
+    found: Any = comparisons(counts, "treated", by="f", at={"x": [0, 1]}).to_frame()
     assert found["x"].tolist() == [0, 0, 0, 1, 1, 1]
     assert found["f"].tolist() == ["a", "b", "c"] * 2
     at = data.assign(x=1.0)[data["f"] == "b"]
@@ -126,9 +130,9 @@ def test_subsets_and_values_held(
 
 
 def test_rows_of_their_own(counts: ngmm.MixedModelFit, data: pd.DataFrame) -> None:
-    found = comparisons(counts, "treated", average=False).to_frame()
+    found: Any = comparisons(counts, "treated", average=False).to_frame()
     assert len(found) == len(data)
-    average = comparisons(counts, "treated").to_frame()
+    average: Any = comparisons(counts, "treated").to_frame()
     assert found["estimate"].mean() == pytest.approx(average["estimate"][0], rel=1e-10)
 
 
@@ -139,7 +143,7 @@ def test_the_error_is_that_of_a_bootstrap(counts: ngmm.MixedModelFit) -> None:
     values = []
     for column in draws:
         again = counts.refit(draws[column])
-        found = comparisons(again, "treated", re="marginal").to_frame()
+        found: Any = comparisons(again, "treated", re="marginal").to_frame()
         values.append(found["estimate"][0])
     se = comparisons(counts, "treated", re="marginal").to_frame()["std_error"][0]
     # Three standard errors of a standard deviation.
@@ -194,7 +198,7 @@ def test_arrays_cannot_be_varied() -> None:
         {"y": y, "x": x, "g": g, "image": image},
         networks={"own": network},
     )
-    found = comparisons(fit, "x").to_frame()
+    found: Any = comparisons(fit, "x").to_frame()
     assert found["estimate"][0] == pytest.approx(fit.fixef["x"], rel=1e-8)
     with pytest.raises(OptionError, match='"image" is an array a row'):
         comparisons(fit, "image")

@@ -67,13 +67,13 @@ def cbpp() -> ngmm.MixedModelFit:
 
 def test_balanced_means_are_those_of_the_cells(cake: ngmm.MixedModelFit) -> None:
     data = ngmm.datasets.load("cake")
-    found = means(cake, "temperature", by="recipe").to_frame()
+    found: Any = means(cake, "temperature", by="recipe").to_frame()
     assert found.columns[:2].tolist() == ["recipe", "temperature"]
-    cells = data.groupby(["recipe", "temperature"], observed=True)["angle"].mean()
+    cells: Any = data.groupby(["recipe", "temperature"], observed=True)["angle"].mean()
     # Exact in a balanced design, up to the rounding of the solve.
     np.testing.assert_allclose(found["estimate"], cells, rtol=1e-10)
-    overall = means(cake, "recipe").to_frame()["estimate"]
-    averages = data.groupby("recipe", observed=True)["angle"].mean()
+    overall: Any = means(cake, "recipe").to_frame()["estimate"]
+    averages: Any = data.groupby("recipe", observed=True)["angle"].mean()
     np.testing.assert_allclose(overall, averages, rtol=1e-10)
 
 
@@ -82,7 +82,7 @@ def test_balanced_means_are_those_of_the_cells(cake: ngmm.MixedModelFit) -> None
 @pytest.mark.reference
 def test_means_of_a_factorial_experiment(cake: ngmm.MixedModelFit) -> None:
     agree(means(cake, "recipe").to_frame(), "cake_means", 2e-5)
-    pairs = means(
+    pairs: Any = means(
         cake, "recipe", by="temperature", contrasts="pairwise", adjust="tukey"
     )
     agree(pairs.to_frame(), "cake_pairs_by", 2e-5)
@@ -95,10 +95,10 @@ def test_means_with_a_covariate(oats: ngmm.MixedModelFit) -> None:
     at = means(oats, "nitro", at={"nitro": [0, 0.5]})
     agree(at.to_frame(), "oats_at", 2e-5)
     for adjust in ("tukey", "holm", "sidak", "bonferroni", "fdr"):
-        found = means(oats, "Variety", contrasts="pairwise", adjust=adjust)
+        found: Any = means(oats, "Variety", contrasts="pairwise", adjust=adjust)
         agree(found.to_frame(), f"oats_{adjust}", 2e-5)
     for contrasts in ("reference", "sequential"):
-        found = means(oats, "Variety", contrasts=contrasts)
+        found: Any = means(oats, "Variety", contrasts=contrasts)
         agree(found.to_frame(), f"oats_{contrasts}", 2e-5)
 
 
@@ -110,14 +110,14 @@ def test_weights_of_an_unbalanced_experiment() -> None:
     formula = "yield ~ N * Variety + (1 | Block/Variety)"
     fit = ngmm.fit(formula, data, reml=True)
     for weights in ("equal", "observed"):
-        found = means(fit, "Variety", weights=weights).to_frame()
+        found: Any = means(fit, "Variety", weights=weights).to_frame()
         agree(found, f"oats_unbalanced_{weights}", 2e-5)
 
 
 @pytest.mark.reference
 def test_means_of_a_binomial_response(cbpp: ngmm.MixedModelFit) -> None:
     agree(means(cbpp, "period").to_frame(), "cbpp_means", 1e-5)
-    pairs = means(
+    pairs: Any = means(
         cbpp, "period", scale="link", contrasts="pairwise", adjust="tukey"
     ).to_frame()
     agree(pairs, "cbpp_pairs", 1e-5)
@@ -130,13 +130,13 @@ def test_means_and_ratios_of_counts() -> None:
     fit = ngmm.fit(formula, data, family="poisson", quad="laplace")
     # lme4's covariance comes from rough finite differences.
     agree(means(fit, "YEAR").to_frame(), "ticks_response", 5e-3)
-    pairs = means(fit, "YEAR", scale="link", contrasts="pairwise").to_frame()
+    pairs: Any = means(fit, "YEAR", scale="link", contrasts="pairwise").to_frame()
     expected = pd.DataFrame(EMMEANS["ticks_ratio"])
     np.testing.assert_allclose(np.exp(pairs["estimate"]), expected["ratio"], rtol=5e-3)
 
 
 def test_marginal_means_are_integrals(cbpp: ngmm.MixedModelFit) -> None:
-    found = means(cbpp, "period", re="marginal").to_frame()
+    found: Any = means(cbpp, "period", re="marginal").to_frame()
     eta = means(cbpp, "period", scale="link").to_frame()["estimate"].to_numpy()
     sd = cbpp.varcorr().to_frame()["sd"].iloc[0]
     b = np.linspace(-9 * sd, 9 * sd, 4001)
@@ -148,7 +148,7 @@ def test_marginal_means_are_integrals(cbpp: ngmm.MixedModelFit) -> None:
 
 
 def test_a_single_mean_is_a_prediction(cbpp: ngmm.MixedModelFit) -> None:
-    found = means(cbpp, "period", level=0.9).to_frame()
+    found: Any = means(cbpp, "period", level=0.9).to_frame()
     new = {"period": ["1", "2", "3", "4"]}
     expected: Any = cbpp.predict(
         new, re="none", se=True, interval="confidence", level=0.9
@@ -163,9 +163,9 @@ def test_a_single_mean_is_a_prediction(cbpp: ngmm.MixedModelFit) -> None:
 
 def test_contrasts_of_ones_own(oats: ngmm.MixedModelFit) -> None:
     row = [-1.0, 0.5, 0.5]
-    named = means(oats, "Variety", contrasts={"others": row}).to_frame()
-    plain = means(oats, "Variety", contrasts=[row]).to_frame()
-    values = means(oats, "Variety").to_frame()["estimate"]
+    named: Any = means(oats, "Variety", contrasts={"others": row}).to_frame()
+    plain: Any = means(oats, "Variety", contrasts=[row]).to_frame()
+    values: Any = means(oats, "Variety").to_frame()["estimate"]
     assert named["contrast"].tolist() == ["others"]
     assert plain["contrast"].tolist() == [
         "- Golden Rain + 0.5 Marvellous + 0.5 Victory"
@@ -175,7 +175,7 @@ def test_contrasts_of_ones_own(oats: ngmm.MixedModelFit) -> None:
 
 
 def test_what_is_averaged_and_held_is_said(oats: ngmm.MixedModelFit) -> None:
-    table = means(oats, "nitro", at={"nitro": [0.1]})
+    table: Any = means(oats, "nitro", at={"nitro": [0.1]})
     assert table.caption.endswith("averaged over Variety with equal weights")
     assert means(oats, "Variety").caption.endswith("at nitro = 0.3")
     assert str(table).split()[:3] == ["nitro", "estimate", "se"]
@@ -190,13 +190,13 @@ def test_a_cell_without_rows_has_no_mean() -> None:
     data = data[~((data.a == "z") & (data.b == "v"))]
     with pytest.warns(ngmm.errors.RankDeficiencyWarning):
         fit = ngmm.fit("y ~ a * b + (1 | g)", data)
-    table = means(fit, "a")
+    table: Any = means(fit, "a")
     found = table.to_frame().set_index("a")
     assert found["estimate"].isna().tolist() == [False, False, True]
     assert "the data do not determine" in table.caption
-    pairs = means(fit, "a", contrasts="pairwise").to_frame().set_index("contrast")
+    pairs: Any = means(fit, "a", contrasts="pairwise").to_frame().set_index("contrast")
     assert pairs["p_value"].notna().tolist() == [True, False, False]
-    cells = means(fit, ["a", "b"]).to_frame()
+    cells: Any = means(fit, ["a", "b"]).to_frame()
     assert cells["estimate"].isna().sum() == 1
 
 

@@ -51,7 +51,7 @@ def network(data: pd.DataFrame) -> ngmm.MixedModelFit:
 
 
 def test_the_slope_of_a_line_is_its_coefficient(sleep: ngmm.MixedModelFit) -> None:
-    row = slopes(sleep).to_frame().iloc[0]
+    row: Any = slopes(sleep).to_frame().iloc[0]
     expected = sleep.coef_table().to_frame().loc["Days"]
     for name in ("estimate", "std_error", "df", "p_value", "conf_low", "conf_high"):
         # Differences over steps of 1e-3 lose three of sixteen digits, p a few more.
@@ -59,8 +59,8 @@ def test_the_slope_of_a_line_is_its_coefficient(sleep: ngmm.MixedModelFit) -> No
 
 
 def test_slopes_at_the_modes_are_those_of_the_levels(sleep: ngmm.MixedModelFit) -> None:
-    found = slopes(sleep, re="all", by="Subject").to_frame()
-    levels = sleep.coef()["Subject"]["Days"]
+    found: Any = slopes(sleep, re="all", by="Subject").to_frame()
+    levels: Any = sleep.coef()["Subject"]["Days"]
     np.testing.assert_allclose(found["estimate"], levels, rtol=1e-9)
     # The error of a difference of two predictions of a level ten days apart, from the
     # dense covariance of the coefficients and effects (Henderson 1975).
@@ -88,7 +88,7 @@ def test_the_average_at_the_modes_has_the_error_of_the_fixed_slope(
     sleep: ngmm.MixedModelFit,
 ) -> None:
     """In a balanced design the modes sum to zero, but they are not known."""
-    found = slopes(sleep, re="all").to_frame().iloc[0]
+    found: Any = slopes(sleep, re="all").to_frame().iloc[0]
     assert found["estimate"] == pytest.approx(sleep.fixef["Days"], rel=1e-9)
     # The mean slope of these 18 people: only the residual is left of its error.
     x = np.arange(10.0)
@@ -97,7 +97,7 @@ def test_the_average_at_the_modes_has_the_error_of_the_fixed_slope(
 
 
 def test_transforms_count(curve: ngmm.MixedModelFit, data: pd.DataFrame) -> None:
-    found = slopes(curve, "x", scale="link").to_frame().iloc[0]
+    found: Any = slopes(curve, "x", scale="link").to_frame().iloc[0]
     factor = np.mean(1 / data["x"])
     # The rule's error at the ends of the data: h^3 f''''/4 = 1e-9 of 6/x^4.
     assert found["estimate"] == pytest.approx(factor * curve.fixef["log(x)"], rel=1e-7)
@@ -110,11 +110,11 @@ def test_an_average_slope_is_the_mean_of_slopes(
     eta = curve.predict(kind="link", re="none").to_numpy()
     p = 1 / (1 + np.exp(-eta))
     own = curve.fixef["z"] + curve.fixef["z:f[T.b]"] * (data["f"] == "b")
-    each = p * (1 - p) * own
-    rows = slopes(curve, "z", average=False).to_frame()
+    each: Any = p * (1 - p) * own
+    rows: Any = slopes(curve, "z", average=False).to_frame()
     assert rows["row"].tolist() == data.index.tolist()
     np.testing.assert_allclose(rows["estimate"], each, rtol=1e-8, atol=1e-10)
-    found = slopes(curve, "z", by="f").to_frame()
+    found: Any = slopes(curve, "z", by="f").to_frame()
     assert found["f"].tolist() == ["a", "b"]
     np.testing.assert_allclose(
         found["estimate"], each.groupby(data["f"]).mean(), rtol=1e-8
@@ -155,7 +155,7 @@ def test_the_error_of_a_marginal_slope_is_a_numerical_one(
         up, down = (average_slope(curve, data, x + s * step) for s in (1, -1))
         gradient[i] = (up - down) / 2e-4
     assert np.abs(gradient[5:]).max() > 0.01
-    found = slopes(curve, "z", re="marginal").to_frame().iloc[0]
+    found: Any = slopes(curve, "z", re="marginal").to_frame().iloc[0]
     # Differences of differences over steps of 1e-4: seven digits of the first.
     assert found["estimate"] == pytest.approx(average_slope(curve, data, x), rel=1e-6)
     expected = np.sqrt(gradient @ covariance @ gradient)
@@ -166,7 +166,7 @@ def test_the_slope_of_a_network_is_that_of_its_partial_effect(
     network: ngmm.MixedModelFit,
 ) -> None:
     at = {"x": [1.0, 2.0], "f": "a"}
-    found = slopes(network, "x", at=at).to_frame()
+    found: Any = slopes(network, "x", at=at).to_frame()
     assert found["x"].tolist() == [1.0, 2.0]
     h = 1e-3
     for x, slope in zip(found["x"], found["estimate"], strict=True):
@@ -179,7 +179,7 @@ def test_the_slope_of_a_network_is_that_of_its_partial_effect(
 
 def test_lines_beside_a_network_keep_their_error(network: ngmm.MixedModelFit) -> None:
     assert len(network.networks.members) > 1  # type: ignore[union-attr]
-    row = slopes(network, "z").to_frame().iloc[0]
+    row: Any = slopes(network, "z").to_frame().iloc[0]
     assert row["estimate"] == pytest.approx(network.fixef["z"], rel=1e-8)
     assert row["std_error"] == pytest.approx(network.bse["z"], rel=1e-6)
     assert "errors allow for the networks" in slopes(network, "z").caption
@@ -191,7 +191,7 @@ def test_the_error_of_a_network_is_that_of_predictions(
     """A comparison with a row whose variance is small next to that of the other."""
     kept = data.iloc[:5]
     for re in ("none", "all"):
-        table = ngmm.effects.comparisons(
+        table: Any = ngmm.effects.comparisons(
             network, "x", contrast=[1.0, 2.5], re=re, average=False
         ).to_frame()[:5]
         high, low = (network.predict(kept.assign(x=v), re=re) for v in (2.5, 1.0))
