@@ -83,13 +83,13 @@ def anova(fit: MixedModelFit, type: int = 3, *, df: str = "auto") -> Table:  # n
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data, reml=True)
     >>> print(fit.anova())
-            df   den df       F        p
-    Days     1     17.0   45.85   <0.001
-    F tests, Satterthwaite degrees of freedom; type III: each term after all others,
-    contained terms over unweighted cells
+    Fixed terms   df   den df       F        p
+      Days         1     17.0   45.85   <0.001
+      F tests, Satterthwaite degrees of freedom; type III: each term after all
+      others, contained terms over unweighted cells
     """
     kind = _check_type(type)
-    tests = testing(fit, df)
+    tests = wald_method(fit, df)
     found = hypotheses(fit, kind)
     results = [
         tests.test(L, np.zeros(len(L))) if len(L) else None for L in found.contrasts
@@ -104,11 +104,11 @@ def anova(fit: MixedModelFit, type: int = 3, *, df: str = "auto") -> Table:  # n
         )
     if found.empty:
         sentences.append(empty_text(found.empty))
-    return test_table(labels, results, tests.is_f, sentences)
+    return table_of_tests(labels, results, tests.is_f, sentences)
 
 
 @dataclass(frozen=True, eq=False)
-class Testing:
+class WaldMethod:
     """How linear combinations of the fixed effects of a fit are tested.
 
     Attributes
@@ -138,7 +138,7 @@ class Testing:
         return self.method != "none"
 
 
-def testing(fit: MixedModelFit, df: str) -> Testing:
+def wald_method(fit: MixedModelFit, df: str) -> WaldMethod:
     """How to test linear combinations of the fixed effects.
 
     Raises
@@ -160,7 +160,7 @@ def testing(fit: MixedModelFit, df: str) -> Testing:
         def chi_square(L: Matrix, rhs: Vector) -> WaldTest:
             return wald_test(combinations(L, vcov, beta, rhs), None)
 
-        return Testing(method, text, beta, vcov, infinite, chi_square)
+        return WaldMethod(method, text, beta, vcov, infinite, chi_square)
     assert isinstance(analysis, GaussianAnalysis)
     if method == "kenward-roger":
         return _kenward_roger(fit)
@@ -174,10 +174,10 @@ def testing(fit: MixedModelFit, df: str) -> Testing:
         return wald_test(combinations(L, vcov, beta, rhs), degrees)
 
     text = "F tests, Satterthwaite degrees of freedom"
-    return Testing(method, text, beta, vcov, degrees, f_test)
+    return WaldMethod(method, text, beta, vcov, degrees, f_test)
 
 
-def _kenward_roger(fit: MixedModelFit) -> Testing:
+def _kenward_roger(fit: MixedModelFit) -> WaldMethod:
     model, estimate = fit.model, fit.estimate
     text = "F tests, Kenward-Roger covariance and degrees of freedom"
     if not model.reml:
@@ -185,7 +185,7 @@ def _kenward_roger(fit: MixedModelFit) -> Testing:
         estimate = model.maximise(fit.theta)
         text += ", from a fit by REML of this model fitted by maximum likelihood"
     found = kenward_roger(model, estimate)  # type: ignore[arg-type]
-    return Testing(
+    return WaldMethod(
         "kenward-roger",
         text,
         found.beta,
@@ -229,7 +229,7 @@ def empty_text(empty: Sequence[str]) -> str:
     )
 
 
-def test_table(
+def table_of_tests(
     labels: Sequence[str],
     results: Sequence[WaldTest | None],
     is_f: bool,
@@ -257,6 +257,3 @@ def test_table(
         PValue("p_value"),
     ]
     return Table(frame, "\n".join(sentences), tuple(columns), "Fixed terms")
-
-
-test_table.__test__ = False  # type: ignore[attr-defined]

@@ -73,8 +73,8 @@ def ranova(fit: MixedModelFit, *, method: str = "auto", **options: Any) -> Table
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> row = fit.ranova().to_frame().iloc[1]
-    >>> round(row["statistic"], 3), row["df"], f"{row['p_value']:.2e}"
-    (42.139, 2.0, '3.96e-10')
+    >>> print(f"{row['statistic']:.3f}, {row['df']:.0f} df, p {row['p_value']:.2e}")
+    42.139, 2 df, p 3.96e-10
     """
     if method not in METHODS:
         raise OptionError(

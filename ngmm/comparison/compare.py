@@ -252,7 +252,7 @@ def _table(models: tuple[MixedModelFit, ...], held: Held, caption: str) -> Table
     return Table(frame, caption, tuple(columns), "Comparison")
 
 
-def _analysis(fit: MixedModelFit):  # noqa: ANN202
+def _analysis(fit: MixedModelFit):
     analysis = fit._analysis
     assert not isinstance(analysis, LatentAnalysis)
     return analysis

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ngmm.comparison.compare_text import listed_rows
 from ngmm.errors import NotSupportedError, OptionError
 from ngmm.results import MixedModelFit
-from ngmm.comparison.compare_text import listed_rows
 
 
 def check_comparable(fits: Sequence[object]) -> tuple[MixedModelFit, ...]:
@@ -84,5 +84,7 @@ def _check_rows(one: MixedModelFit, two: MixedModelFit, names: str) -> None:
     missing = sorted({*a.missing, *b.missing})
     if missing:
         shown = ", ".join(f'"{m}"' for m in missing)
-        text.append(f"leave out rows with missing values first, dropna(subset=[{shown}])")
+        text.append(
+            f"leave out rows with missing values first, dropna(subset=[{shown}])"
+        )
     raise OptionError("; ".join(text))

@@ -115,9 +115,7 @@ class Source:
         for own, built in zip(full.random, new.random, strict=True):
             codes = np.unique(own.codes[rows], return_inverse=True)[1]
             levels = pd.RangeIndex(int(codes.max()) + 1)
-            random.append(
-                replace(built, codes=codes.astype(np.int32), levels=levels)
-            )
+            random.append(replace(built, codes=codes.astype(np.int32), levels=levels))
         trials = None if full.trials is None else full.trials[rows]
         design: Design = replace(
             full,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ngmm.comparison.anova import Testing, testing
+from ngmm.comparison.anova import WaldMethod, wald_method
 from ngmm.comparison.hypotheses import Hypothesis, as_hypothesis
 from ngmm.errors import OptionError
 from ngmm.inference.quantiles import critical
@@ -58,10 +58,10 @@ def contest(fit: MixedModelFit, L: Any, *, rhs: Any = 0.0, df: str = "auto") -> 
     >>> fit = ngmm.fit("angle ~ recipe + temp + (1 | recipe:replicate)", data)
     >>> row = fit.contest("recipe[T.B] - recipe[T.C] = 0").to_frame().iloc[0]
     >>> row[["estimate", "statistic", "p_value"]].round(4).tolist()
-    [0.0444, 0.0007, 0.9791]
+    [0.0444, 0.0004, 0.9851]
     """
     hypothesis = as_hypothesis(L, rhs, fit.design.names)
-    tests = testing(fit, df)
+    tests = wald_method(fit, df)
     found = combinations(hypothesis.L, tests.vcov, tests.beta, hypothesis.rhs)
     if not found.is_consistent:
         raise OptionError(
@@ -85,7 +85,7 @@ def contest(fit: MixedModelFit, L: Any, *, rhs: Any = 0.0, df: str = "auto") -> 
     return Table(frame, "; ".join(sentences), columns, "Hypothesis")
 
 
-def _joint(result: WaldTest, tests: Testing, label: str) -> pd.DataFrame:
+def _joint(result: WaldTest, tests: WaldMethod, label: str) -> pd.DataFrame:
     row: dict[str, float] = (
         {"num_df": result.rank, "den_df": result.den_df, "statistic": result.statistic}
         if tests.is_f
@@ -96,7 +96,7 @@ def _joint(result: WaldTest, tests: Testing, label: str) -> pd.DataFrame:
 
 
 def _with_estimate(
-    frame: pd.DataFrame, hypothesis: Hypothesis, tests: Testing
+    frame: pd.DataFrame, hypothesis: Hypothesis, tests: WaldMethod
 ) -> pd.DataFrame:
     row = hypothesis.L[0]
     estimate = float(row @ tests.beta)
@@ -110,7 +110,7 @@ def _with_estimate(
     )
 
 
-def _columns(tests: Testing, has_estimate: bool) -> tuple[Column, ...]:
+def _columns(tests: WaldMethod, has_estimate: bool) -> tuple[Column, ...]:
     like = ("estimate", "std_error")
     columns: list[Column] = [Label()]
     if has_estimate:

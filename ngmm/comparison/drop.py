@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ngmm.comparison.anova import test_table, testing
+from ngmm.comparison.anova import table_of_tests, wald_method
 from ngmm.comparison.anova_random import ranova, sentences_of
 from ngmm.comparison.anova_refit import fixed_text, reduced_design, refit
 from ngmm.comparison.anova_terms import Term, fixed_terms, hypotheses
@@ -237,7 +237,7 @@ def _f_tests(
             'test="F" is for gaussian models without networks; leave test out'
         )
     del networks
-    tests = testing(fit, df)
+    tests = wald_method(fit, df)
     by_term = hypotheses(fit, 3)
     results = []
     for term in chosen:
@@ -249,7 +249,7 @@ def _f_tests(
         results.append(tests.test(L, np.zeros(len(L))) if len(L) else None)
     labels = [t.label for t in chosen]
     sentences = [f"{tests.text}; each term after all others"]
-    return test_table(labels, results, tests.is_f, sentences)
+    return table_of_tests(labels, results, tests.is_f, sentences)
 
 
 def _neural_tests(

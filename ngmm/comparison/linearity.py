@@ -22,7 +22,10 @@ METHODS = ("auto", "score", "bootstrap", "split")
 
 
 def test_linear(
-    fit: MixedModelFit, term: str, method: str = "auto", **options: Any
+    fit: MixedModelFit,
+    term: str,
+    method: str = "auto",  # noqa: PT028, no test of ours
+    **options: Any,
 ) -> Table:
     """Whether a network is better than linear terms in its inputs.
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from ngmm.comparison.lrt_base import LinearBase, base_model, fitted_base
 from ngmm.comparison.lrt_methods import (
+    Outcome,
     Pair,
-    Test,
     bootstrap,
     chi2_test,
     chibar_test,
@@ -31,7 +31,7 @@ from ngmm.results.columns import Label, Number, PValue, Text
 from ngmm.results.simulation import check_seed
 from ngmm.results.table import Table
 
-METHODS: dict[str, Callable[[Pair], Test]] = {
+METHODS: dict[str, Callable[[Pair], Outcome]] = {
     "chi2": chi2_test,
     "chibar": chibar_test,
     "exact": exact_test,
@@ -141,7 +141,7 @@ def lrt(
     check_progress(progress)
     _check_options(method, options)
     models, notes = _ready(fits)
-    tests: list[Test | None] = [None]
+    tests: list[Outcome | None] = [None]
     for i in range(1, len(models)):
         m0, m1 = models[i - 1], models[i]
         assert isinstance(m1, MixedModelFit)
@@ -232,7 +232,9 @@ def _by_one_likelihood(
         for m in models[1:]
     )
     if all(restricted) and same:
-        note = "Restricted likelihoods: they compare, as the fixed effects are the same."
+        note = (
+            "Restricted likelihoods: they compare, as the fixed effects are the same."
+        )
         return models, [note]
     why = "the fixed effects differ" if not same else "some were fitted by it already"
     refitted = [_by_maximum_likelihood(m) for m in models]
@@ -253,7 +255,7 @@ def _size(model: Comparable) -> tuple[int, int, float]:
     return isinstance(model, MixedModelFit), networks, model.df_model
 
 
-def _test(pair: Pair, method: str) -> tuple[Test, str]:
+def _test(pair: Pair, method: str) -> tuple[Outcome, str]:
     """The test of a pair, and why it was taken if that was left to ngmm."""
     if not same_offset(pair.m0.design, pair.m1.design):
         raise OptionError(
@@ -289,7 +291,7 @@ def _check_nested(pair: Pair, method: str) -> None:
         )
 
 
-def _automatic(pair: Pair) -> tuple[Test, str]:
+def _automatic(pair: Pair) -> tuple[Outcome, str]:
     """The first valid method for what differs."""
     differ = pair.differ
     if differ.networks and not differ.shared_networks:
@@ -324,7 +326,7 @@ def _why_bootstrap(differ: Difference) -> str:
     return ", since both models have networks"
 
 
-def _cautions(pair: Pair, test: Test, i: int) -> list[str]:
+def _cautions(pair: Pair, test: Outcome, i: int) -> list[str]:
     """What else the reader must know."""
     out: list[str] = []
     for name, model in ((f"m{i - 1}", pair.m0), (f"m{i}", pair.m1)):
@@ -355,7 +357,7 @@ def _capital(text: str) -> str:
 
 
 def _table(
-    models: list[Comparable], tests: list[Test | None], notes: list[str]
+    models: list[Comparable], tests: list[Outcome | None], notes: list[str]
 ) -> Table:
     names = [f"m{i}" for i in range(len(models))]
     frame = pd.DataFrame(
@@ -368,7 +370,7 @@ def _table(
             "test_df": [np.nan if t is None else float(t.df) for t in tests],
             "p_value": [np.nan if t is None else t.p_value for t in tests],
             "std_error": [np.nan if t is None else t.std_error for t in tests],
-            "method": [None if t is None else t.method for t in tests],
+            "method": ["" if t is None else t.method for t in tests],
         },
         index=pd.Index(names, dtype=object),
     )

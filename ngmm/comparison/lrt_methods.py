@@ -22,6 +22,7 @@ from ngmm.inference.chibar_information import (
     Direction,
     efficient_information,
 )
+from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.inference.rlrt import simulate_ratio, spectrum
 from ngmm.inference.working import working
 from ngmm.results import MixedModelFit
@@ -53,7 +54,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Test:
+class Outcome:
     """A row of the table.
 
     Attributes
@@ -75,7 +76,7 @@ class Test:
     sentence: str
 
 
-def chi2_test(pair: Pair) -> Test:
+def chi2_test(pair: Pair) -> Outcome:
     """The ratio against a chi-square; variances at zero make it conservative."""
     from scipy.special import chdtrc
 
@@ -89,10 +90,12 @@ def chi2_test(pair: Pair) -> Test:
             f'range: the mixture of method="chibar" gives p = {tail.p_value:.3g} '
             f"in place of {p:.3g}"
         )
-    return Test(pair.statistic, differ.df, p, np.nan, "chi2", text + _few_groups(pair))
+    return Outcome(
+        pair.statistic, differ.df, p, np.nan, "chi2", text + _few_groups(pair)
+    )
 
 
-def chibar_test(pair: Pair) -> Test:
+def chibar_test(pair: Pair) -> Outcome:
     """The ratio against a mixture of chi-squares."""
     if not pair.differ.random.cones:
         return chi2_test(pair)
@@ -109,7 +112,7 @@ def chibar_test(pair: Pair) -> Test:
         )
     error = tail.std_error or np.nan
     df = pair.differ.df
-    return Test(pair.statistic, df, tail.p_value, error, "chibar", text)
+    return Outcome(pair.statistic, df, tail.p_value, error, "chibar", text)
 
 
 def exact_obstacle(pair: Pair) -> str:
@@ -128,7 +131,7 @@ def exact_obstacle(pair: Pair) -> str:
     return ""
 
 
-def exact_test(pair: Pair) -> Test:
+def exact_test(pair: Pair) -> Outcome:
     """The ratio of a single variance against its law in finite samples."""
     obstacle = exact_obstacle(pair)
     if obstacle:
@@ -149,10 +152,10 @@ def exact_test(pair: Pair) -> Test:
     )
     if not count:
         text += ", so that p is a bound"
-    return Test(pair.statistic, np.nan, p, error, "exact", text)
+    return Outcome(pair.statistic, np.nan, p, error, "exact", text)
 
 
-def bootstrap(pair: Pair) -> Test:
+def bootstrap(pair: Pair) -> Outcome:
     """The ratio against its values in data simulated from the smaller model."""
     found = bootstrap_test(
         pair.m0,
@@ -170,12 +173,12 @@ def bootstrap(pair: Pair) -> Test:
         )
     if not pair.differ.is_nested:
         text += ". The models are not nested: a small p speaks against the first"
-    return Test(
+    return Outcome(
         found.statistic, np.nan, found.p_value, found.std_error, "bootstrap", text
     )
 
 
-def score(pair: Pair) -> Test:
+def score(pair: Pair) -> Outcome:
     """The score test of networks that the smaller model lacks."""
     if isinstance(pair.m0, LinearBase):
         raise OptionError(
@@ -189,10 +192,12 @@ def score(pair: Pair) -> Test:
         pair.m0, pair.m1, seed=pair.seed, progress=pair.progress, **options
     )
     error = found.std_error or np.nan
-    return Test(found.statistic, found.df, found.p_value, error, "score", found.method)
+    return Outcome(
+        found.statistic, found.df, found.p_value, error, "score", found.method
+    )
 
 
-def split(pair: Pair) -> Test:
+def split(pair: Pair) -> Outcome:
     """The split likelihood-ratio test over groups."""
     if isinstance(pair.m0, LinearBase):
         raise OptionError(
@@ -205,13 +210,13 @@ def split(pair: Pair) -> Test:
         pair.m0, pair.m1, seed=pair.seed, progress=pair.progress, **options
     )
     text = f"split likelihood ratio, e-value {found.e_value:.3g}: {found.method}"
-    return Test(found.e_value, np.nan, found.p_value, np.nan, "split", text)
+    return Outcome(found.e_value, np.nan, found.p_value, np.nan, "split", text)
 
 
 def _tail(pair: Pair) -> Tail:
     """The chi-bar-square tail at the statistic."""
     cones = pair.differ.random.cones
-    needed = len(cones) > 1 or cones[0] > 1
+    needed = len(cones) > 1 or max(cones) > 1
     information = _information(pair) if needed else None
     return chibar_tail(
         pair.statistic,
@@ -257,7 +262,9 @@ def _precision(m0: Comparable) -> Vector:
         return working(replace(d, random=()), m0.family, eta, m0.dispersion).weight
     if m0.model.is_gaussian:
         return d.weights / m0.sigma**2
-    return m0._analysis.working.weight
+    analysis = m0._analysis
+    assert isinstance(analysis, GeneralizedAnalysis)
+    return analysis.working.weight
 
 
 def _few_groups(pair: Pair) -> str:

@@ -77,11 +77,13 @@ class Match:
         old = [b.Z for b in self.small]
         if not old:
             return self.large.Z
-        from scipy.linalg import qr
-
-        left = outside(self.large.Z, np.hstack(old))
-        order = qr(left, mode="economic", pivoting=True)[2]
-        return np.hstack([*old, self.large.Z[:, np.sort(order[: self.n_new])]])
+        space = np.hstack(old)
+        size = np.linalg.norm(self.large.Z, axis=0)
+        for _ in range(self.n_new):
+            # The column that is farthest from what is there, for its length.
+            far = np.linalg.norm(outside(self.large.Z, space), axis=0) / size
+            space = np.column_stack([space, self.large.Z[:, far.argmax()]])
+        return space
 
 
 @dataclass(frozen=True, eq=False)

@@ -169,8 +169,9 @@ def score_test(
     calibrate
         Where p comes from: ``"mixture"``, the distribution in large samples;
         ``"simulation"``, the same statistic of responses simulated from m0, to which m0
-        is refitted; ``"auto"`` takes the mixture, whose size is within one per cent of
-        5 % from 30 groups of 10 rows on (`docs/tests-of-networks.md`).
+        is refitted; ``"auto"`` takes the mixture, but for generalized models with fewer
+        than 150 levels of a factor between which a quarter or more of what the network
+        can do varies.
     n, seed
         Number of simulated responses, and their seed; None for that of m0.
     progress

@@ -38,7 +38,8 @@ def features_beyond(
     for design in networks:
         if design.inputs.arrays:
             raise NotSupportedError(
-                f"{design.label} reads arrays, for which no kernel is known; {BOOTSTRAP}"
+                f"{design.label} reads arrays, for which no kernel is known; "
+                f"{BOOTSTRAP}"
             )
         linear = design.options.get("hidden") == ()
         kernels.append(ArcCosine(design.inputs, 0 if linear else depth))
@@ -107,8 +108,8 @@ def _check_fixed(m0: MixedModelFit, m1: MixedModelFit) -> None:
     lost = _outside(a.X, a.names, np.column_stack(linear))
     if lost:
         raise OptionError(
-            f"the models are not nested: `{m0.formula}` has {', '.join(lost)}, which is "
-            f"neither in `{m1.formula}` nor a linear input of its networks; compare "
+            f"the models are not nested: `{m0.formula}` has {', '.join(lost)}, which "
+            f"is neither in `{m1.formula}` nor a linear input of its networks; compare "
             "them by ngmm.compare"
         )
 
@@ -157,7 +158,7 @@ def _networks_of_text(
     terms = update(m0.terms, f". ~ . + {' + '.join(texts)}")
     if not terms.networks or terms.fixed != m0.terms.fixed:
         raise OptionError(
-            f"expected the text of networks such as \"nn(x1, x2)\"; got {texts!r}"
+            f'expected the text of networks such as "nn(x1, x2)"; got {texts!r}'
         )
     given = m0.call.arguments
     design, _ = build_design(

@@ -216,7 +216,7 @@ def _both_ways(
     m1: MixedModelFit,
     rows: tuple[NDArray[np.intp], NDArray[np.intp]],
 ) -> NDArray[np.float64]:
-    """log U of a split and of its swap; -inf where the null was not maximised."""
+    """Log U of a split and of its swap; -inf where the null was not maximised."""
     nulls: list[Half] = [half_of(m0, part) for part in rows]
     others: list[Half] = [half_of(m1, part) for part in rows]
     check_halves(m0, nulls)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.design import Design, NetworkDesign, RandomDesign, check_identifiable
+from ngmm.design import NetworkDesign, RandomDesign, check_identifiable
 from ngmm.design.checks import check_events
 from ngmm.design.rank import independent_columns, select_columns
 from ngmm.errors import NgmmError, NotSupportedError, OptionError
@@ -63,12 +63,14 @@ def independent_groups(
             return outer.group, outer.codes
     names = ", ".join(dict.fromkeys(t.group for t in terms))
     raise NotSupportedError(
-        f"a split test needs independent groups, and the levels of {names} are crossed: "
-        'no split of the rows leaves two independent parts. Use method="bootstrap"'
+        f"a split test needs independent groups, and the levels of {names} are "
+        'crossed: no split of the rows leaves two independent parts. Use method="bootstrap"'
     )
 
 
-def halve(codes: NDArray[np.int32], generator: np.random.Generator) -> tuple[Rows, Rows]:
+def halve(
+    codes: NDArray[np.int32], generator: np.random.Generator
+) -> tuple[Rows, Rows]:
     """Rows of two random halves of the levels.
 
     Raises

@@ -65,7 +65,9 @@ class Influence:
                 if str(c).startswith("dfbetas")
             ),
         )
-        more = f"{left_out} levels of less influence not shown; " if left_out > 0 else ""
+        more = (
+            f"{left_out} levels of less influence not shown; " if left_out > 0 else ""
+        )
         return Table(shown.head(SHOWN), more + self.caption, columns, "Influence")
 
     def __str__(self) -> str:
@@ -145,7 +147,7 @@ def influence(fit: MixedModelFit, by: str | None = None) -> Influence:
     )
 
 
-def _factor(fit: MixedModelFit, by: str | None):  # noqa: ANN202
+def _factor(fit: MixedModelFit, by: str | None):
     """The term whose levels are left out."""
     terms = fit.design.random
     if by is None:

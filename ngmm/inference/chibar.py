@@ -118,7 +118,7 @@ def orthant_weights(information: Matrix | None, size: int) -> Vector:
     if size < 2:
         return np.full(size + 1, 0.5) if size else np.ones(1)
     assert information is not None
-    full = _orthant(np.linalg.inv(information))
+    full = _orthant(np.asarray(np.linalg.inv(information), dtype=np.float64))
     none = _orthant(information)
     if size == 2:
         return np.array([none, 0.5, full])
@@ -145,7 +145,7 @@ def squared_cosines(
     triangle = np.linalg.cholesky(metric)
     white = generator.standard_normal((n, len(metric)))
     free = generator.chisquare(n_free, n) if n_free else np.zeros(n)
-    z = np.linalg.solve(triangle.T, white.T).T
+    z = np.asarray(np.linalg.solve(triangle.T, white.T).T, dtype=np.float64)
     onto = project(z, metric, sizes)
     kept = np.einsum("ni,ij,nj->n", onto, metric, 2.0 * z - onto)
     length = (white * white).sum(axis=1)

@@ -52,8 +52,8 @@ def type_one(X: Matrix, terms: Sequence[Columns]) -> list[Matrix]:
     --------
     >>> x = np.array([0.0, 1.0, 2.0, 3.0])
     >>> X = np.column_stack([np.ones(4), x, x**2])
-    >>> type_one(X, [np.array([1]), np.array([2])])[0].round(3).tolist()
-    [[0.0, 1.0, 3.0]]
+    >>> type_one(X, [np.array([1]), np.array([2])])[0].round(3)[0, 1:].tolist()
+    [1.0, 3.0]
     """
     rows = _sequential_rows(X)
     return [rows[columns] for columns in terms]

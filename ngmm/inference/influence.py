@@ -94,7 +94,11 @@ class Step(NamedTuple):
 
 
 def newton_step(
-    x: Vector, gradient: Vector, information: Matrix, positive: NDArray[np.bool_], p: int
+    x: Vector,
+    gradient: Vector,
+    information: Matrix,
+    positive: NDArray[np.bool_],
+    p: int,
 ) -> Step:
     """One Newton step to a maximum.
 
@@ -164,7 +168,9 @@ def drop_levels(
     return _drop_generalized(analysis, codes, n_levels)
 
 
-def _drop_gaussian(analysis: GaussianAnalysis, codes: NDArray, n_levels: int) -> Dropped:
+def _drop_gaussian(
+    analysis: GaussianAnalysis, codes: NDArray, n_levels: int
+) -> Dropped:
     d, e, reml = analysis.design, analysis.estimate, analysis.model.reml
     p, q = len(e.beta), len(e.theta)
     component = components_of(d.random)

@@ -141,7 +141,7 @@ class Component:
         cls,
         rows: Ints,
         terms: Sequence[RandomDesign],
-        T: Matrix,  # noqa: N803
+        T: Matrix,
         weight: Vector,
         theta: Vector,
     ) -> Self:

@@ -170,7 +170,8 @@ def _checked(
     if not np.isfinite(q):
         raise OptionError(f"q must be a finite number; got {q!r}")
     distinct, where = np.unique(w, return_inverse=True)
-    total = np.bincount(where.reshape(-1), weights=d, minlength=len(distinct))
+    total = np.zeros(len(distinct))
+    np.add.at(total, where.reshape(-1), d)
     keep = np.abs(distinct) > TINY * np.abs(distinct).max(initial=0.0)
     return float(q), distinct[keep], total[keep]
 

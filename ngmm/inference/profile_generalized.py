@@ -68,9 +68,7 @@ by_quadrature = Compiled(_by_quadrature, heavy=single.evaluate.heavy)
 by_laplace = Compiled(_by_laplace, small=laplace.SMALL)
 
 
-def hold(
-    z: Vector, chart: Chart, engine: Engine, max_steps: int = MAX_STEPS
-) -> Held:
+def hold(z: Vector, chart: Chart, engine: Engine, max_steps: int = MAX_STEPS) -> Held:
     """The maximum of the log-likelihood under a chart.
 
     Parameters

@@ -187,10 +187,10 @@ def search(c: Coordinate, least: float, target: float, sign: float) -> Side:
 
 
 def _limit(walk: _Walk, target: float) -> tuple[float, str]:
-    c, sign = walk.c, walk.sign
-    inside, outside = c.centre, None
-    value, misses = walk.first(0.5 * target), 0
-    reached = 0.0
+    c, reached, misses = walk.c, 0.0, 0
+    inside: float = c.centre
+    outside: float | None = None
+    value = walk.first(0.5 * target)
     for _ in range(MAX_POINTS):
         point = walk.visit(value)
         if point is None:

@@ -80,7 +80,7 @@ def _sin(value: float) -> float:
 
 
 def turned_theta(theta: Vector, design: Design, turned: _Turned) -> Vector:
-    """theta of the model whose term has its columns in another order, user's units."""
+    """The theta of a model whose term has its columns in another order."""
     out, start = theta.copy(), 0
     for i, term in enumerate(design.random):
         p = pattern([(len(term.names), term.correlated)])
@@ -88,7 +88,7 @@ def turned_theta(theta: Vector, design: Design, turned: _Turned) -> Vector:
         start += p.n_theta
         if i == turned.term and term.correlated:
             lam = factor_numpy(theta[part], p)[list(turned.columns)]
-            lower = np.linalg.qr(lam.T, mode="r").T
+            lower = np.linalg.qr(lam.T)[1].T
             lower = lower * np.where(np.diag(lower) < 0, -1.0, 1.0)
             out[part] = lower[list(p.rows), list(p.cols)]
     return out
@@ -307,7 +307,10 @@ class GeneralizedSpace(Space):
 
         start = psi.copy()
         start[p - 1] = 0.0
-        step = _finite(float(np.sqrt(self.analysis.vcov[j, j])), 1.0 / abs(scale))
+        # A first step of more than that much of a linear predictor leads astray.
+        step = min(
+            _finite(float(np.sqrt(self.analysis.vcov[j, j])), np.inf), 2.0 / abs(scale)
+        )
         return Coordinate(e.beta[j], -np.inf, np.inf, step, False, start, at_beta)
 
     def _problem(
@@ -354,9 +357,7 @@ class GeneralizedSpace(Space):
         return _Place(psi, start, scale, 1.0 / scale, solve)
 
 
-def random_targets(
-    space: Space, turn: Callable[[_Turned], _Place]
-) -> Iterator[Target]:
+def random_targets(space: Space, turn: Callable[[_Turned], _Place]) -> Iterator[Target]:
     """Standard deviations and correlations of every term."""
     for i, term in enumerate(space.design.random):
         k = len(term.names)

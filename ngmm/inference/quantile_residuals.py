@@ -48,7 +48,9 @@ class SimulationTest(NamedTuple):
     p_value: float
 
 
-def uniform_ranks(y: Vector, simulated: Matrix, generator: np.random.Generator) -> Matrix:
+def uniform_ranks(
+    y: Vector, simulated: Matrix, generator: np.random.Generator
+) -> Matrix:
     """Uniform residuals of the data, the first column, and of each simulation.
 
     Parameters

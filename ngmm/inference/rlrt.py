@@ -96,7 +96,8 @@ def spectrum(
     root = np.sqrt(weights)
     z = term.Z[:, 0] * root
     q = np.linalg.qr(X * root[:, None])[0]
-    own = np.bincount(term.codes, weights=z * z, minlength=term.n_levels) + 0.0
+    own = np.zeros(term.n_levels)
+    np.add.at(own, term.codes, z * z)
     cross = np.stack(
         [
             np.bincount(term.codes, weights=z * column, minlength=term.n_levels)
@@ -104,7 +105,7 @@ def spectrum(
         ],
         axis=1,
     )
-    mu = np.linalg.eigvalsh(np.diag(own) - cross @ cross.T)
+    mu = np.asarray(np.linalg.eigvalsh(np.diag(own) - cross @ cross.T), np.float64)
     positive = mu[mu > 1e-10 * own.max()]
     distinct, count = _distinct(positive)
     nu, nu_count = (distinct, count) if reml else _distinct(own[own > 0.0])

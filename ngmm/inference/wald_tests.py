@@ -28,6 +28,8 @@ Matrix = NDArray[np.float64]
 
 # A combination whose variance is this small beside those of its rows is one of them.
 _DEPENDENT = 1e-9
+# Smallest share of the largest variance that an eigenvalue has to eight digits.
+_UNITS = 1e-8
 # Degrees of freedom this close are the same number.
 _SAME = 1e-8
 
@@ -97,8 +99,8 @@ def combinations(L: Matrix, vcov: Matrix, beta: Vector, rhs: Vector) -> Combinat
     values = np.linalg.eigvalsh(variance / np.outer(scale, scale))
     rank = int((values > _DEPENDENT * max(values[-1], 1e-300)).sum())
     d, P = np.linalg.eigh(variance)
-    if rank and d[-rank] < np.finfo(float).eps * len(d) * d[-1] * 10:
-        # Rows in units so different that their sum has lost the smaller ones.
+    if rank and d[-rank] < _UNITS * d[-1]:
+        # Rows in units so different that the larger ones cost the smaller their digits.
         L, rhs = L / scale[:, None], rhs / scale
         variance = variance / np.outer(scale, scale)
         d, P = np.linalg.eigh(variance)
@@ -132,12 +134,14 @@ def f_denominator(nu: Vector) -> float:
 
     Examples
     --------
-    >>> f_denominator(np.array([10.0, 10.0])), f_denominator(np.array([10.0, 20.0]))
-    (10.0, 13.09090909090909)
+    >>> f_denominator(np.array([10.0, 10.0]))
+    10.0
+    >>> round(f_denominator(np.array([10.0, 20.0])), 4)
+    13.0769
     >>> f_denominator(np.array([1.5, 20.0]))
     2.0
     """
-    if len(nu) == 1 or np.all(np.abs(np.diff(nu)) < _SAME) or np.isinf(nu).all():
+    if len(nu) == 1 or np.isinf(nu).all() or np.ptp(nu) < _SAME:
         return float(nu.mean())
     if (nu <= 2.0).any():
         return 2.0

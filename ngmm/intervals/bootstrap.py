@@ -124,21 +124,27 @@ class Bootstrap:
         for i, name in enumerate(self.draws.columns):
             values = self.draws[name].dropna().to_numpy()
             a = None if accelerations is None else float(accelerations[i])
-            estimate = float(self.estimate[name])
-            rows.append((estimate, *self._limits(name, values, level, kind, a)))
+            estimate = float(self.estimate.to_numpy()[i])
+            limits = self._limits(str(name), estimate, values, level, kind, a)
+            rows.append((estimate, *limits))
         columns = pd.Index(["estimate", "conf_low", "conf_high", "note"])
         frame = pd.DataFrame(rows, index=self.draws.columns, columns=columns)
         text = "BCa" if kind == "bca" else kind
         return interval_table(frame, level, f"{text} bootstrap, {self.caption}")
 
     def _limits(
-        self, name: str, values: np.ndarray, level: float, kind: str, a: float | None
+        self,
+        name: str,
+        estimate: float,
+        values: np.ndarray,
+        level: float,
+        kind: str,
+        a: float | None,
     ) -> tuple[float, float, str]:
         missing = self.n - self.n_failed - len(values)
         note = f"not defined in {missing} refits, left out" if missing else ""
         if len(values) < draws_needed(level):
             return np.nan, np.nan, f"{note}: too few for the level"
-        estimate = float(self.estimate[name])
         if kind == "percentile":
             return (*percentile_limits(values, level), note)
         if not np.isfinite(estimate):
@@ -283,7 +289,7 @@ def bootstrap(
         )
     how = HOW[resample].format(name=groups.name if groups else "")
     draws = pd.DataFrame(found.values, columns=table.index)
-    estimate = table["estimate"]
+    estimate = pd.Series(table["estimate"])
     return Bootstrap(estimate, draws, dict(found.reasons), how, fit, groups)
 
 

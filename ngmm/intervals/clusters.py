@@ -112,8 +112,8 @@ def _codes(fit: MixedModelFit, factors: Mapping[str, Ints], name: str) -> Ints:
     codes, _ = pd.factorize(column)
     if (codes < 0).any():
         raise OptionError(
-            f'column "{name}" has missing values in {(codes < 0).sum()} rows: every row '
-            "must belong to a group"
+            f'column "{name}" has missing values in {(codes < 0).sum()} rows: every '
+            "row must belong to a group"
         )
     return codes.astype(np.int64)
 

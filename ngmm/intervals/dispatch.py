@@ -59,9 +59,8 @@ def conf_int(
     [10.47, 7.85, 13.08]
     """
     if method not in OPTIONS:
-        names = ", ".join(f"'{m}'" for m in OPTIONS)
         raise OptionError(
-            f"method must be one of {names}, got {method!r}"
+            f"method must be 'profile', 'bootstrap' or 'wald', got {method!r}"
             f"{did_you_mean(method, OPTIONS)}"
         )
     _check_options(method, options)

@@ -149,9 +149,7 @@ def profile(
             search(found.coordinate, space.least, target, sign) for sign in (-1.0, 1.0)
         )
         deepest = max(deepest, low.deepest, high.deepest)
-        records.append(
-            (name, estimate, *_limits(found, low, high), _note(low, high))
-        )
+        records.append((name, estimate, *_limits(found, low, high), _note(low, high)))
         curves.append(_curve(name, found, low, high))
     if deepest > HIGHER:
         _warn(deepest)
@@ -183,8 +181,9 @@ def _space(fit: MixedModelFit) -> GaussianSpace | GeneralizedSpace:
 
 
 def _limits(found: Target, low: Side, high: Side) -> tuple[float, float]:
-    values = [found.to_user(s.limit) if np.isfinite(s.limit) else np.nan
-              for s in (low, high)]
+    values = [
+        found.to_user(s.limit) if np.isfinite(s.limit) else np.nan for s in (low, high)
+    ]
     return values[0], values[1]
 
 

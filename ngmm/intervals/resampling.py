@@ -180,7 +180,7 @@ def _size(fit: MixedModelFit) -> int:
 
 
 def _away_from_zero(fit: MixedModelFit) -> Vector:
-    """theta of the fit; zero, where no gradient leads away, is replaced."""
+    """The theta of the fit; zero, where no gradient leads away, is replaced."""
     theta = fit.theta
     return np.where(theta == 0.0, 1e-2, theta)
 

@@ -31,6 +31,6 @@ def interval_table(frame: pd.DataFrame, level: float, caption: str = "") -> Tabl
         Number("estimate", "estimate"),
         Interval("conf_low", "conf_high", "estimate", header),
     ]
-    if "note" in frame and (frame["note"] != "").any():
+    if "note" in frame and any(frame["note"] != ""):
         columns.append(Text("note", "note"))
     return Table(frame.copy(), caption, tuple(columns), "Confidence intervals")

@@ -110,7 +110,7 @@ def test_few_features_say_how_much_they_hold():
 
 
 def test_between_share_of_constant_and_of_centred_columns():
-    codes = np.repeat(np.arange(4), 5)
+    codes = np.repeat(np.arange(4, dtype=np.int32), 5)
     constant = np.random.default_rng(6).normal(size=(4, 2))[codes]
     within = np.random.default_rng(7).normal(size=(20, 2))
     for level in range(4):
