@@ -95,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--df",
         default="auto",
-        help='degrees of freedom: "auto" (default), "satterthwaite" or "none"',
+        help='degrees of freedom: "auto" (default), "satterthwaite", "kenward-roger" '
+        'or "none"',
     )
     _add_formats(fit)
 

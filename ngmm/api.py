@@ -114,8 +114,10 @@ def fit(
         ``optax.lbfgs()``, run on all the data at every step. With networks ``"auto"``,
         ``ngmm.Evidence(...)``, or ``ngmm.Stochastic(...)`` for those in the fixed part.
     df
-        Denominators of t tests of Gaussian models: ``"auto"`` and ``"satterthwaite"``,
-        or ``"none"`` for z tests. All other families have z tests.
+        Denominators of t tests of Gaussian models: ``"auto"`` and ``"satterthwaite"``;
+        ``"kenward-roger"``, which also corrects the standard errors of coefficients
+        for few groups and needs ``reml=True``; or ``"none"`` for z tests. All other
+        families have z tests.
     contrasts
         Column -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"`` or a matrix.
     na_action

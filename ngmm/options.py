@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ngmm.errors import NotSupportedError, OptionError, did_you_mean
+from ngmm.errors import OptionError, did_you_mean
 from ngmm.estimation.estimators import FullBatch, Newton, is_transformation
 from ngmm.estimation.evidence import Evidence
 from ngmm.estimation.stochastic import Stochastic
@@ -99,10 +99,10 @@ def check_options_of_family(family: Family, trials: Any, reml: bool, df: str) ->
         )
         raise OptionError(f"trials= is for binomial responses; {remedy}")
     if family.has_residual:
-        if df == "kenward-roger":
-            raise NotSupportedError(
-                'df="kenward-roger" is not available in this version; use '
-                '"satterthwaite"'
+        if df == "kenward-roger" and not reml:
+            raise OptionError(
+                'df="kenward-roger" rests on the restricted likelihood: add reml=True, '
+                'or write df="satterthwaite"'
             )
         return
     if reml:

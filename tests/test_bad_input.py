@@ -21,7 +21,6 @@ from ngmm.errors import (
     FormulaError,
     NewDataError,
     NgmmError,
-    NotSupportedError,
     OptionError,
 )
 from ngmm.model import Model
@@ -346,7 +345,7 @@ OPTIONS: list[tuple[type[NgmmError], dict[str, Any], str]] = [
     ),
     (OptionError, {"df": "kr"}, r"^df must be one of 'auto', 'satterthwaite', 'none'"),
     (OptionError, {"df": 3}, r"^df must be one of .*; got 3$"),
-    (NotSupportedError, {"df": "kenward-roger"}, r'version; use "satterthwaite"$'),
+    (OptionError, {"df": "kenward-roger"}, r"^df=\"kenward-roger\" .* add reml=True"),
     (
         OptionError,
         {"estimator": "newton"},

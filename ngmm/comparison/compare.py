@@ -214,7 +214,7 @@ def _by_group(found: Density, keep: NDArray, codes: Ints, n: int) -> Matrix:
     value = found.by_component(np.ones_like(keep)) - found.by_component(keep)
     owner = np.zeros(len(touched), dtype=np.intp)
     owner[component] = codes
-    return np.bincount(owner[touched], value[touched], n)
+    return np.bincount(owner[touched], value[touched], n).astype(np.float64)
 
 
 def _table(models: tuple[MixedModelFit, ...], held: Held, caption: str) -> Table:
@@ -247,7 +247,7 @@ def _table(models: tuple[MixedModelFit, ...], held: Held, caption: str) -> Table
         Number("caic", "cAIC", decimals=1),
         Number("edf", "edf", decimals=1),
     ]
-    if frame["family"].nunique() == 1:
+    if len({m.model.family for m in models}) == 1:
         frame, columns = frame.drop(columns="family"), [columns[0], *columns[2:]]
     return Table(frame, caption, tuple(columns), "Comparison")
 

@@ -75,8 +75,8 @@ class Source:
         if not np.array_equal(fit.design.y, self.fit.design.y[rows]):
             raise OptionError(
                 f"the response {self.fit.response_name} has other values when rows are "
-                "held out: its transformation depends on the data. Transform the column "
-                "before fitting"
+                "held out: its transformation depends on the data. Transform the "
+                "column before fitting"
             )
         return fit, fit.check().ok
 

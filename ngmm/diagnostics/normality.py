@@ -110,12 +110,12 @@ def normality(
 def _caption(frame: pd.DataFrame, n: int, used: int, failed: str) -> str:
     text = (
         f"Anderson-Darling of standardised conditional modes; p by {n} refits to "
-        f"simulated responses{failed}. Shrinkage makes modes look normal: with few rows "
-        "a level a large p says little"
+        f"simulated responses{failed}. Shrinkage makes modes look normal: with few "
+        "rows a level a large p says little"
     )
     if used + 0.05 * n < n and not failed:
         text += f"; variances came out as zero in up to {n - used} of the refits"
-    if frame["p_value"].isna().any():
+    if np.isnan(frame["p_value"].to_numpy(dtype=float)).any():
         text += (
             "\nwithout p: the variance is estimated at zero, or there are fewer than "
             f"{FEWEST} levels"

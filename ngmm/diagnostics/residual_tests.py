@@ -139,13 +139,13 @@ def residual_tests(
     tests = pd.DataFrame(found, index=["statistic", "expected", "p_value"]).T
     if conditional:
         caption = (
-            f"{n} data sets simulated with the random effects at their modes. The modes "
-            "follow the data: a dispersion somewhat below 1 is no sign of a bad model"
+            f"{n} data sets simulated with the random effects at their modes. The "
+            "modes follow the data: a dispersion somewhat below 1 is no sign of a bad model"
         )
     else:
         caption = (
-            f"{n} data sets simulated with new random effects, to which p-values refer: "
-            "they allow for the dependence of rows, not for estimated parameters"
+            f"{n} data sets simulated with new random effects, to which p-values "
+            "refer: they allow for the dependence of rows, not for estimated parameters"
         )
     residuals = pd.Series(u[:, 0], index=fit.design.index, name="residual")
     return ResidualTests(residuals, tests, caption)

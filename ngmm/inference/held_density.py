@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,30 +41,6 @@ class Parameters(NamedTuple):
     theta: Vector
     sigma: float
     phi: float | None
-
-
-class Density(Protocol):
-    """The log-density of any of the rows of a model."""
-
-    @property
-    def component(self) -> NDArray[np.intp]:
-        """Component of each row."""
-        ...
-
-    def by_component(self, kept: Mask) -> Vector:
-        """Log-density of the rows kept, by component; zero where none is."""
-        ...
-
-    def total(self, kept: Mask) -> float:
-        """Log-density of all rows kept."""
-        ...
-
-
-def density(model: Model, at: Parameters) -> Density:
-    """The log-density of the rows of a model at given parameters."""
-    if model.is_gaussian:
-        return GaussianDensity(model, at)
-    return GeneralizedDensity(model, at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +145,7 @@ class GeneralizedDensity:
         value = np.where(np.bincount(codes, kept, len(value)) > 0, value, 0.0)
         owner = np.zeros(len(value), dtype=np.intp)
         owner[codes] = self.component
-        return np.bincount(owner, value, n)
+        return np.bincount(owner, value, n).astype(np.float64)
 
     def total(self, kept: Mask) -> float:
         """Log-density of all rows kept."""
@@ -182,6 +158,17 @@ class GeneralizedDensity:
                 self._x, rows, engine.meeting, engine.zero, layout=engine.layout
             )
         return float(found)
+
+
+Density: TypeAlias = GaussianDensity | GeneralizedDensity
+"""The log-density of any of the rows of a model."""
+
+
+def density(model: Model, at: Parameters) -> Density:
+    """The log-density of the rows of a model at given parameters."""
+    if model.is_gaussian:
+        return GaussianDensity(model, at)
+    return GeneralizedDensity(model, at)
 
 
 def _factors(terms: Sequence[RandomDesign], theta: Vector) -> list[Matrix]:

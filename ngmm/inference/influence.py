@@ -6,10 +6,10 @@ estimate of all rows,
 .. math:: \psi_{(g)} \approx \hat\psi + I_{(g)}^{-1} s_{(g)} .
 
 Diagonal elements of Lambda move on a logarithmic scale, on which the likelihood is
-closer to a quadratic. In a Gaussian model psi is theta alone, in the likelihood profiled
-over the fixed effects and sigma; in others it has the fixed effects and the logarithm of
-the dispersion as well. The error of the step is of second order in the influence of the
-level.
+closer to a quadratic. In a Gaussian model psi is theta alone, in the likelihood
+profiled over the fixed effects and sigma; in others it has the fixed effects and the
+logarithm of the dispersion as well. The error of the step is of second order in the
+influence of the level.
 
 References
 ----------
@@ -309,7 +309,10 @@ class Parts:
         real = np.asarray(chunks.rows.mask) > 0
         gradient, hessian = (np.array(a) for a in self._total)
         for i in np.flatnonzero((gone[chunks.pick] & real).any(1)):
-            less, more = self._own[i], self._chunk(i, 1.0 - gone)
+            less, more = (
+                self._own[int(i)],
+                self._chunk(int(i), np.where(gone, 0.0, 1.0)),
+            )
             gradient += more[0] - less[0]
             hessian += more[1] - less[1]
         return gradient, hessian

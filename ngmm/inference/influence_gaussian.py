@@ -79,7 +79,14 @@ class Sums(NamedTuple):
 
     def plus(self, other: Sums, sign: int = 1) -> Sums:
         """The sum, or the difference."""
-        return Sums(*(a + sign * b for a, b in zip(self, other, strict=True)))
+        return Sums(
+            self.log_det + sign * other.log_det,
+            self.log_det2 + sign * other.log_det2,
+            self.tail + sign * other.tail,
+            self.tail1 + sign * other.tail1,
+            self.tail2 + sign * other.tail2,
+            self.n + sign * other.n,
+        )
 
 
 @dataclass(frozen=True, eq=False)

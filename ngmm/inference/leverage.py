@@ -45,8 +45,8 @@ def leverage(
         return variance * given.working.weight
     posterior = given.posterior
     triangle = posterior.problem.data.triangle
-    x = np.linalg.solve(triangle.T, d.X.T).T
+    x = np.asarray(np.linalg.solve(triangle.T, d.X.T).T, dtype=np.float64)
     effects = row_effects(posterior.problem, d.random, d.n_rows)
     # C_XX^-1 and not the covariance of beta, which has that of theta in it.
-    variance = posterior.row_variance(np.asarray(x), effects)
+    variance = posterior.row_variance(x, effects)
     return variance * given.working.weight

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from ngmm.inference.analysis import Analysis
 from ngmm.inference.quantiles import critical, two_sided
 
+Matrix = NDArray[np.float64]
+
 
 def coefficient_frame(
-    analysis: Analysis, df: NDArray[np.float64], level: float
+    analysis: Analysis, vcov: Matrix, df: NDArray[np.float64], level: float
 ) -> pd.DataFrame:
     """Columns estimate, std_error, df, statistic, p_value, conf_low, conf_high."""
     beta = analysis.estimate.beta
-    se = np.sqrt(np.diag(analysis.vcov))
+    se = np.sqrt(np.diag(vcov))
     statistic = beta / se
     margin = critical(level, df) * se
     return pd.DataFrame(

@@ -17,12 +17,13 @@ from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
 from ngmm.inference.analysis import Analysis, analyse
+from ngmm.inference.kenward_roger import AdjustedCoefficients, kenward_roger_table
 from ngmm.inference.latent import LatentAnalysis
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.inference.quantiles import check_level
 from ngmm.inference.verdict import Verdict
 from ngmm.likelihood.latent.estimate import LatentEstimate
-from ngmm.model import Estimate, Model
+from ngmm.model import Estimate, GaussianEstimate, Model
 from ngmm.neural.fitting import NeuralFit, given_networks
 from ngmm.neural.record import FittedNetworks
 from ngmm.results.call import Call
@@ -73,7 +74,7 @@ class MixedModelFit:
     estimator
         What found the maximum, for `refit`.
     df_method
-        ``"satterthwaite"`` or ``"none"``.
+        ``"satterthwaite"``, ``"kenward-roger"`` or ``"none"``.
     seed
         Seed of `simulate` and of sampled predictions when none is given.
     networks
@@ -315,7 +316,7 @@ class MixedModelFit:
         [1.546, 17.0]
         """
         check_level(level)
-        frame = coefficient_frame(self._analysis, self._df, level)
+        frame = coefficient_frame(self._analysis, self._vcov, self._df, level)
         caption = method_caption(self.df_method, self.networks)
         return coef_table(frame, caption, level=level)
 
@@ -822,10 +823,20 @@ class MixedModelFit:
         given = given_networks(self.model, self.networks)
         return NeuralAnalysis(analyse(given, self.estimate), self.model, self.networks)
 
+    @cached_property
+    def _adjusted(self) -> AdjustedCoefficients | None:
+        """What Kenward and Roger's method gives, if it was asked for."""
+        if self.df_method != "kenward-roger":
+            return None
+        assert isinstance(self.estimate, GaussianEstimate)
+        return kenward_roger_table(self.model, self.estimate)
+
     @property
     def _vcov(self) -> np.ndarray:
-        return self._analysis.vcov
+        return self._analysis.vcov if self._adjusted is None else self._adjusted.vcov
 
     @cached_property
     def _df(self) -> np.ndarray:
+        if self._adjusted is not None:
+            return self._adjusted.df
         return self._analysis.degrees_of_freedom(self.df_method)

@@ -275,7 +275,7 @@ def test_levels_that_training_rows_lack_are_left_out() -> None:
 def test_what_cannot_be_compared(data, slopes, levels) -> None:
     with pytest.raises(OptionError, match="two models or more, got 1"):
         ngmm.compare(slopes)
-    with pytest.raises(OptionError, match="got int. Options are given by name"):
+    with pytest.raises(OptionError, match=r"got int\. Options are given by name"):
         ngmm.compare(slopes, 5)  # type: ignore[arg-type]
     other = ngmm.fit("log(Reaction) ~ Days + (1 | Subject)", data)
     with pytest.raises(OptionError, match=r"responses, Reaction and log\(Reaction\)"):

@@ -113,7 +113,7 @@ def test_given_the_modes_they_are_the_exact_quantile_residuals(sleep) -> None:
 
 
 def test_a_model_that_holds_passes_and_one_that_does_not_fails(good, bad) -> None:
-    assert (residual_tests(good).to_frame()["p_value"] > 0.05).all()
+    assert residual_tests(good).to_frame()["p_value"].min() > 0.05
     failed = residual_tests(bad, conditional=True).to_frame()
     # The smallest p-values that 250 simulations can give.
     assert failed.loc["dispersion", "p_value"] == pytest.approx(2 / 251)
@@ -157,7 +157,7 @@ def test_normality_sees_two_clusters_of_levels(sleep) -> None:
     row = normality(ngmm.fit("y ~ 1 + (1 | g)", data), n=99).to_frame().iloc[0]
     assert row["p_value"] == pytest.approx(0.01)
     table = normality(sleep, n=99)
-    assert (table.to_frame()["p_value"] > 0.05).all()
+    assert table.to_frame()["p_value"].min() > 0.05
     assert "Shrinkage makes modes look normal" in table.caption
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ngmm.errors import NotSupportedError, OptionError
+from ngmm.errors import OptionError
 from ngmm.results import MixedModelFit
 from tests.results.examples import NAMES, fitted
 
@@ -166,8 +166,6 @@ def test_confidence_intervals_are_labelled() -> None:
         ({"level": True}, OptionError, r"a number between 0 and 1, got True$"),
         ({"level": np.nan}, OptionError, r"between 0 and 1, got nan$"),
         ({"method": "wals"}, OptionError, r"'wald', got 'wals'; did you mean \"wald\""),
-        ({"method": "profile"}, NotSupportedError, r"this version; use \"wald\"$"),
-        ({"method": "bootstrap"}, NotSupportedError, r"this version; use \"wald\"$"),
     ],
 )
 def test_bad_intervals(
