@@ -82,7 +82,7 @@ def rejections(test: str, results: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Print a row a cell."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--sets", type=int, default=200)
     parser.add_argument("--groups", type=int, nargs="+", default=[30])
     parser.add_argument("--family", nargs="+", default=["gaussian"])

@@ -51,7 +51,8 @@ __all__ = [
 
 
 MODULES = ("diagnostics", "effects")
-FUNCTIONS = {"compare": "ngmm.comparison", "lrt": "ngmm.comparison"}
+# In modules of the same name: the package may hold either by that name.
+FUNCTIONS = {"compare": "ngmm.comparison.compare", "lrt": "ngmm.comparison.lrt"}
 
 
 def __getattr__(name: str) -> Any:

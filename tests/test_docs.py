@@ -16,6 +16,12 @@ PAGES = (
     "docs/generalized-models.md",
     "docs/neural-terms.md",
     "docs/item-response.md",
+    "docs/likelihood-ratio-tests.md",
+    "docs/tests-of-terms.md",
+    "docs/tests-of-networks.md",
+    "docs/intervals.md",
+    "docs/effects.md",
+    "docs/diagnostics.md",
 )
 
 

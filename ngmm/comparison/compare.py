@@ -127,12 +127,13 @@ def compare(
     Examples
     --------
     >>> import ngmm
+    >>> from ngmm.comparison import compare
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> slopes = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> levels = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
-    >>> found = ngmm.compare(levels, slopes).to_frame()
+    >>> found = compare(levels, slopes).to_frame()
     >>> found.index[0], float(found["elpd"].iloc[0].round(1))
-    ('Reaction ~ Days + (Days | Subject)', -887.1)
+    ('Reaction ~ Days + (Days | Subject)', -892.2)
     """
     models = check_comparable(fits)
     _check_options(folds, new, seed, progress)

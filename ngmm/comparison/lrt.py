@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ngmm.comparison.lrt_base import LinearBase, base_model, fitted_base
+from ngmm.comparison.lrt_base import LinearBase
 from ngmm.comparison.lrt_methods import (
     Outcome,
     Pair,
@@ -21,10 +21,10 @@ from ngmm.comparison.lrt_methods import (
     score,
     split,
 )
-from ngmm.comparison.nesting import Difference, difference, same_fixed_effects
-from ngmm.comparison.nesting_data import Comparable, check_same_data, same_offset
+from ngmm.comparison.lrt_models import ready
+from ngmm.comparison.nesting import Difference, difference
+from ngmm.comparison.nesting_data import Comparable, same_offset
 from ngmm.errors import NotSupportedError, OptionError, did_you_mean
-from ngmm.formula import parse
 from ngmm.progress import check_progress
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Label, Number, PValue, Text
@@ -132,15 +132,15 @@ def lrt(
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> m1 = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> m0 = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
-    >>> row = ngmm.lrt(m0, m1).to_frame().loc["m1"]
-    >>> row["method"], round(row["statistic"], 3), f"{row['p_value']:.3g}"
-    ('chibar', 42.139, '3.96e-10')
+    >>> row = lrt(m0, m1).to_frame().loc["m1"]
+    >>> row["method"], f"{row['statistic']:.3f}", f"{row['p_value']:.3g}"
+    ('chibar', '42.139', '3.96e-10')
     """
     _check_method(method)
     check_seed(seed)
     check_progress(progress)
     _check_options(method, options)
-    models, notes = _ready(fits)
+    models, notes = ready(fits)
     tests: list[Outcome | None] = [None]
     for i in range(1, len(models)):
         m0, m1 = models[i - 1], models[i]
@@ -175,84 +175,6 @@ def _check_options(method: str, options: dict[str, Any]) -> None:
                 f"{', '.join(['n', 'seed', 'progress', *known])}"
                 f"{did_you_mean(name, ['method', 'n', 'seed', 'progress', *known])}"
             )
-
-
-def _ready(fits: tuple[Any, ...]) -> tuple[list[Comparable], list[str]]:
-    """The models, fitted and in order, and what had to be done for that."""
-    fitted = [f for f in fits if isinstance(f, MixedModelFit)]
-    for f in fits:
-        if not isinstance(f, MixedModelFit | str):
-            raise OptionError(
-                f"lrt compares fits of ngmm.fit; got {type(f).__name__}. A model "
-                'without random effects is given as a formula, such as "y ~ x"'
-            )
-    if len(fits) < 2 or not fitted:
-        raise OptionError(
-            f"lrt compares two models or more, at least one of them fitted; got "
-            f"{len(fits)}: ngmm.lrt(m0, m1)"
-        )
-    models = [_fitted(f, fitted[0]) for f in fits]
-    for other in models[1:]:
-        check_same_data(models[0], other)
-    models, notes = _by_one_likelihood(models)
-    models.sort(key=_size)
-    if sum(isinstance(m, LinearBase) for m in models) > 1:
-        raise OptionError(
-            "lrt takes one model without random effects, the smallest; compare linear "
-            "models with each other by statsmodels"
-        )
-    if isinstance(models[-1], LinearBase) or any(
-        isinstance(m, LinearBase) for m in models[1:]
-    ):
-        raise OptionError(
-            "the model without random effects has more parameters than one with them, "
-            "so it is not nested in it; take terms out of its formula"
-        )
-    return models, notes
-
-
-def _fitted(given: MixedModelFit | str, like: MixedModelFit) -> Comparable:
-    if isinstance(given, MixedModelFit):
-        return given
-    if parse(given).random:
-        return like.call.again(given)
-    return base_model(given, like, reml=like.reml)
-
-
-def _by_one_likelihood(
-    models: list[Comparable],
-) -> tuple[list[Comparable], list[str]]:
-    """Refit all by maximum likelihood unless restricted likelihoods compare."""
-    restricted = [m.reml for m in models]
-    if not any(restricted):
-        return models, []
-    first = models[0].design
-    same = all(
-        same_fixed_effects(m.design, first) and same_offset(m.design, first)
-        for m in models[1:]
-    )
-    if all(restricted) and same:
-        note = (
-            "Restricted likelihoods: they compare, as the fixed effects are the same."
-        )
-        return models, [note]
-    why = "the fixed effects differ" if not same else "some were fitted by it already"
-    refitted = [_by_maximum_likelihood(m) for m in models]
-    return refitted, [f"Fits by REML were refitted by maximum likelihood: {why}."]
-
-
-def _by_maximum_likelihood(model: Comparable) -> Comparable:
-    if not model.reml:
-        return model
-    if isinstance(model, MixedModelFit):
-        return model.update(reml=False)
-    return fitted_base(model.terms, model.design, model.family, reml=False)
-
-
-def _size(model: Comparable) -> tuple[int, int, float]:
-    """Order of the models; effective sizes of networks can be below linear ones."""
-    networks = len(model.design.networks) + len(model.design.latent)
-    return isinstance(model, MixedModelFit), networks, model.df_model
 
 
 def _test(pair: Pair, method: str) -> tuple[Outcome, str]:

@@ -64,7 +64,8 @@ def independent_groups(
     names = ", ".join(dict.fromkeys(t.group for t in terms))
     raise NotSupportedError(
         f"a split test needs independent groups, and the levels of {names} are "
-        'crossed: no split of the rows leaves two independent parts. Use method="bootstrap"'
+        "crossed: no split of the rows leaves two independent parts. Use "
+        'method="bootstrap"'
     )
 
 

@@ -128,7 +128,7 @@ def influence(fit: MixedModelFit, by: str | None = None) -> Influence:
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> found = ngmm.diagnostics.influence(fit).to_frame()
     >>> str(found["cook"].idxmax())
-    '337'
+    '309'
     """
     check_fit(fit, "influence")
     analysis = additive(fit, "influence", "fit.update(data=...) without the level")

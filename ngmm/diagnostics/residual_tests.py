@@ -6,19 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from ngmm.diagnostics.checks import additive, check_fit
+from ngmm.diagnostics.checks import Additive, additive, check_fit
+from ngmm.diagnostics.refitting import Reference, reference
+from ngmm.inference.gaussian import GaussianAnalysis
+from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.inference.quantile_residuals import (
     outliers,
+    rank_test,
     spread,
+    statistics,
     uniform_ranks,
     uniformity,
 )
+from ngmm.inference.working import predictor
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Label, Number, PValue
 from ngmm.results.response import draw
-from ngmm.results.simulation import check_count, check_seed
+from ngmm.results.simulation import check_count, check_seed, simulate_responses
 from ngmm.results.table import Table
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,44 +78,56 @@ def residual_tests(
     seed: int | None = None,
     *,
     conditional: bool = False,
+    refits: int = 99,
+    progress: bool | str = "auto",
 ) -> ResidualTests:
     """Tests of a model by the ranks of its responses among simulated ones.
 
     The residual of a row is the place of its response among n simulated from the model,
     randomised within ties and within the place: uniform on (0, 1) if the model holds.
-    Rows of a level share random effects, so that residuals are dependent; the tests
-    therefore compare each statistic with those of the simulated data sets, ranked in
-    the same way, and not with the tables of independent values:
+    Three statistics are tested:
 
     uniformity
         Largest distance from the uniform distribution (Kolmogorov and Smirnov).
     dispersion
         Mean square of the responses about the simulated means, each over the simulated
-        variance; 1 is as expected. Two-sided.
+        variance. Two-sided.
     outliers
         Number of rows beyond all their simulations. Two-sided.
+
+    Rows of a level share random effects and the parameters are estimated from the same
+    rows, so that tables for independent values do not hold: the reference is the model
+    fitted again to responses simulated from it, each data set with simulations of its
+    own.
 
     Parameters
     ----------
     fit
         A fitted model.
     n
-        Number of simulated data sets; the smallest p-value is 1 / (n + 1).
+        Number of simulated data sets that a response is ranked among.
     seed
         Seed of the simulation; None for that of the fit.
     conditional
         Whether the random effects stay at their conditional modes. By default new ones
         are drawn, which tests the whole model. Given the modes the tests see more of
-        the distribution of single rows, but the modes follow the data: the residuals
-        are a little too close to the middle, more so in small groups.
+        the distribution of single rows.
+    refits
+        Number of refits that make the reference; the smallest p-value is
+        1 / (refits + 1). 0 for none: then the statistics of the n simulated data sets
+        are the reference, which allows for the dependence of rows at no cost, but not
+        for the estimation: p-values are too large, and given the modes, which follow
+        the data, dispersion looks too small. Networks are held in the refits.
+    progress
+        As in `ngmm.fit`.
 
     Raises
     ------
     OptionError
-        If n or seed is not usable.
+        If n, refits or seed is not usable.
     NotSupportedError
-        If the residuals are to be conditional and a random effect is the input of a
-        network.
+        If a random effect is the input of a network, unless refits=0 and new ones are
+        drawn.
 
     References
     ----------
@@ -117,17 +139,22 @@ def residual_tests(
     >>> import ngmm
     >>> data = ngmm.datasets.load("epil")
     >>> fit = ngmm.fit("y ~ trt + (1 | subject)", data, family="poisson")
-    >>> tests = ngmm.diagnostics.residual_tests(fit, n=99, conditional=True)
-    >>> float(tests.to_frame().loc["dispersion", "p_value"])  # overdispersed
-    0.02
+    >>> found = ngmm.diagnostics.residual_tests(fit, conditional=True, refits=19)
+    >>> float(found.to_frame().loc["dispersion", "p_value"])  # overdispersed
+    0.1
     """
     check_fit(fit, "residual_tests")
     n = check_count(n)
     seed = fit.seed if seed is None else check_seed(seed)
-    if conditional:
-        simulated = _given_modes(fit, n, seed)
-    else:
+    refits = 0 if refits == 0 else check_count(refits, "refits")
+    analysis = None
+    if refits or conditional:
+        hint = "refits=0 and conditional=False"
+        analysis = additive(fit, "residual_tests", hint)
+    if analysis is None or not conditional:
         simulated = fit.simulate(n, seed).to_numpy()
+    else:
+        simulated = _simulated(analysis, n, seed, conditional=conditional)
     y = fit.design.y
     # Not the stream of the simulation, which would tie the noise to the draws.
     u = uniform_ranks(y, simulated, np.random.default_rng([seed, 1]))
@@ -136,27 +163,52 @@ def residual_tests(
         "dispersion": spread(y, simulated),
         "outliers": outliers(u),
     }
-    tests = pd.DataFrame(found, index=["statistic", "expected", "p_value"]).T
-    if conditional:
-        caption = (
-            f"{n} data sets simulated with the random effects at their modes. The "
-            "modes follow the data: a dispersion somewhat below 1 is no sign of a bad model"
-        )
+    effects = "random effects at their modes" if conditional else "new random effects"
+    caption = f"{n} data sets simulated with {effects}; p by "
+    if analysis is None or not refits:
+        caption += "their own statistics, as if the parameters were known: too large"
+        if conditional:
+            caption += ". The modes follow the data: expect a dispersion below 1"
     else:
-        caption = (
-            f"{n} data sets simulated with new random effects, to which p-values "
-            "refer: they allow for the dependence of rows, not for estimated parameters"
-        )
+        again = _reference(analysis, n, seed, refits, progress, conditional=conditional)
+        for i, (name, test) in enumerate(found.items()):
+            values = np.append(test.statistic, again.values[:, i])
+            found[name] = rank_test(values, two_sided=name != "uniformity")
+        caption += f"{len(again.values)} refits{again.failed_text}"
+    tests = pd.DataFrame(found, index=["statistic", "expected", "p_value"]).T
     residuals = pd.Series(u[:, 0], index=fit.design.index, name="residual")
     return ResidualTests(residuals, tests, caption)
 
 
-def _given_modes(fit: MixedModelFit, n: int, seed: int) -> np.ndarray:
-    """(rows, n) responses at the conditional modes."""
-    analysis = additive(
-        fit, "residual_tests(conditional=True)", "conditional=False, the default"
-    )
-    eta = np.repeat(fit.predict(kind="link").to_numpy()[:, None], n, axis=1)
+def _reference(
+    analysis: Additive,
+    n: int,
+    seed: int,
+    refits: int,
+    progress: bool | str,
+    *,
+    conditional: bool,
+) -> Reference:
+    """The statistics of refits, each among simulations of its own."""
+    generator = np.random.default_rng([seed, 2])
+
+    def one(again: GaussianAnalysis | GeneralizedAnalysis) -> Vector:
+        own = int(generator.integers(2**31))
+        simulated = _simulated(again, n, own, conditional=conditional)
+        return np.array(statistics(again.design.y, simulated, generator))
+
+    # The first stream has made the residuals of the data.
+    first = int(np.random.default_rng([seed, 3]).integers(2**31))
+    return reference(analysis, one, refits, first, progress)
+
+
+def _simulated(analysis: Additive, n: int, seed: int, *, conditional: bool) -> Matrix:
+    """(rows, n) responses, with new random effects or at the conditional modes."""
+    if not conditional:
+        return simulate_responses(analysis, n, seed)
+    model, e = analysis.model, analysis.estimate
+    d = model.design
+    eta = predictor(d.X, d.offset, d.random, e.beta, analysis.modes)
+    eta = np.repeat(eta[:, None], n, axis=1)
     generator = np.random.default_rng(seed)
-    model = analysis.model
-    return draw(model.family, model.design, eta, analysis.dispersion, generator)
+    return draw(model.family, d, eta, analysis.dispersion, generator)

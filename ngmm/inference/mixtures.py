@@ -86,7 +86,7 @@ def survival(q: float, weights: ArrayLike, df: ArrayLike | None = None) -> float
     >>> survival(0.0, [1.0, -1.0])
     0.5
     >>> f"{survival(200.0, [2.0, 1.0, -0.5]):.4e}"
-    '1.2616e-23'
+    '1.9354e-23'
     """
     q, w, d = _checked(q, weights, df)
     upper, lower = bool((w > 0).any()), bool((w < 0).any())

@@ -56,7 +56,7 @@ def conf_int(
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> fit.conf_int(0.9).to_frame().loc["Days"].round(2).tolist()
-    [10.47, 7.85, 13.08]
+    [10.47, 7.86, 13.07]
     """
     if method not in OPTIONS:
         raise OptionError(

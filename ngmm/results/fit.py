@@ -288,7 +288,7 @@ class MixedModelFit:
         """
         vcov = self._vcov.copy()
         if robust is not None:
-            from ngmm.intervals import cluster_covariance
+            from ngmm.intervals.robust import cluster_covariance
 
             vcov = cluster_covariance(self, robust, cluster)
         return pd.DataFrame(vcov, index=self._names, columns=self._names)
@@ -439,7 +439,7 @@ class MixedModelFit:
         OptionError
             If the method or an option is unknown, or level not between 0 and 1.
         """
-        from ngmm.intervals import conf_int
+        from ngmm.intervals.dispatch import conf_int
 
         return conf_int(self, level, method, **options)
 
@@ -729,7 +729,7 @@ class MixedModelFit:
 
         See `ngmm.intervals.bootstrap`, whose arguments these are.
         """
-        from ngmm.intervals import bootstrap
+        from ngmm.intervals.bootstrap import bootstrap
 
         return bootstrap(self, n, seed, **options)
 
@@ -737,7 +737,7 @@ class MixedModelFit:
 
     def anova(self, type: int = 3, *, df: str = "auto") -> Table:  # noqa: A002
         """Tests of the fixed terms; see `ngmm.comparison.anova`."""
-        from ngmm.comparison import anova
+        from ngmm.comparison.anova import anova
 
         return anova(self, type, df=df)
 
@@ -746,19 +746,19 @@ class MixedModelFit:
 
         See `ngmm.comparison.contest`.
         """
-        from ngmm.comparison import contest
+        from ngmm.comparison.contest import contest
 
         return contest(self, L, rhs=rhs, df=df)
 
     def drop1(self, **options: Any) -> Table:
         """Each fixed term left out in turn; see `ngmm.comparison.drop1`."""
-        from ngmm.comparison import drop1
+        from ngmm.comparison.drop import drop1
 
         return drop1(self, **options)
 
     def ranova(self, **options: Any) -> Table:
         """Each random-effects term simplified in turn; see `ngmm.comparison.ranova`."""
-        from ngmm.comparison import ranova
+        from ngmm.comparison.anova_random import ranova
 
         return ranova(self, **options)
 
@@ -767,7 +767,7 @@ class MixedModelFit:
 
         See `ngmm.comparison.test_linear`.
         """
-        from ngmm.comparison import test_linear
+        from ngmm.comparison.linearity import test_linear
 
         return test_linear(self, term, **options)
 

@@ -119,7 +119,7 @@ def test_satterthwaite_of_the_reference_models(case_id: str) -> None:
     found = ngmm.fit(data=case.data, **case.call).anova().to_frame()
     rows = case.expected["anova_type3_satterthwaite"]
     assert len(found) == len(rows)
-    for (_, got), row in zip(found.iterrows(), rows, strict=True):
+    for got, row in zip(found.to_dict("records"), rows, strict=True):
         assert got["num_df"] == row["num_df"]
         # The reference is precise to 1e-6; its denominators of singular fits rest on
         # numerical derivatives at the boundary.

@@ -80,7 +80,7 @@ def test_simplified_random_effects_are_those_of_lmertest(name: str) -> None:
     np.testing.assert_array_equal(found["npar"], [r["npar"] for r in rows])
     # Differences of maxima that both have to about 1e-9.
     np.testing.assert_allclose(found["loglik"], [r["loglik"] for r in rows], atol=1e-6)
-    for (_, got), row in zip(found.iloc[1:].iterrows(), rows[1:], strict=True):
+    for got, row in zip(found.to_dict("records")[1:], rows[1:], strict=True):
         assert got["df"] == row["df"]
         assert got["statistic"] == pytest.approx(row["LRT"], abs=1e-6)
         assert got["p_value"] == pytest.approx(row["p"], rel=1e-5)
@@ -161,7 +161,7 @@ def test_an_idle_term_has_no_test() -> None:
         fit = ngmm.fit("y ~ x + double + (1 | g)", data)
     table = fit.drop1()
     assert table.to_frame()["df"].tolist()[1:] == [0, 0]
-    assert table.to_frame()["p_value"].isna().all()
+    assert np.isnan(table.to_frame()["p_value"].to_numpy()).all()
     assert "No test of x, double" in table.caption
 
 

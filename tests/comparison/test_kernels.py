@@ -73,7 +73,7 @@ def test_the_factor_leaves_out_no_more_than_it_may():
 
 def test_features_are_the_kernel_beyond_the_fixed_effects(x):
     X = np.column_stack([np.ones(len(x)), x])
-    found = features([ArcCosine(Inputs(x))], X, most=50, tolerance=1e-12)
+    found = features([ArcCosine(Inputs(x))], X, most=50, tolerance=1e-12, roots=(1.0,))
     H = X @ np.linalg.solve(X.T @ X, X.T)
     beyond = (np.eye(len(x)) - H) @ whole(ArcCosine(Inputs(x))) @ (np.eye(len(x)) - H)
     expected = beyond * len(x) / np.trace(beyond)
@@ -83,12 +83,26 @@ def test_features_are_the_kernel_beyond_the_fixed_effects(x):
     np.testing.assert_allclose(X.T @ found.columns, 0.0, atol=1e-10)
 
 
+def test_roots_of_the_kernel_have_equal_norms(x):
+    X = np.ones((len(x), 1))
+    kernel = [ArcCosine(Inputs(x))]
+    one = features(kernel, X, most=50, roots=(1.0,)).columns
+    found = features(kernel, X, most=50, roots=(0.5, 0.25)).columns
+    values, vectors = np.linalg.eigh(one @ one.T)
+    values = np.maximum(values, 0.0)
+    roots = [vectors @ np.diag(values**p) @ vectors.T for p in (0.5, 0.25)]
+    total = sum(r / np.linalg.norm(r) for r in roots)
+    # Roots of eigenvalues that are rounding errors, 1e-16 and below, are 1e-4.
+    expected = total * len(x) / np.trace(total)
+    np.testing.assert_allclose(found @ found.T, expected, atol=2e-3)
+
+
 def test_kernels_of_several_networks_have_equal_traces():
     x = np.random.default_rng(4).normal(size=(60, 2)) * [1.0, 10.0]
     X = np.ones((60, 1))
     kernels = [ArcCosine(Inputs(x[:, [j]])) for j in range(2)]
-    single = [features([k], X, most=60).columns for k in kernels]
-    both = features(kernels, X, most=120).columns
+    single = [features([k], X, most=60, roots=(1.0,)).columns for k in kernels]
+    both = features(kernels, X, most=120, roots=(1.0,)).columns
     expected = 0.5 * (single[0] @ single[0].T + single[1] @ single[1].T)
     # Each factor leaves out 1e-6 of a trace of 60.
     np.testing.assert_allclose(both @ both.T, expected, atol=1e-4)

@@ -48,7 +48,7 @@ def test_the_term_may_be_written_with_its_options(fit):
 
 
 def test_a_refitted_response_is_tested_and_not_that_of_the_data(data, fit):
-    y = data.y + 2.0 * np.sin(3.0 * data.x1)
+    y = data.y + 3.0 * np.sin(2.0 * data.x1)
     assert fit.refit(y).test_linear("nn(x1, log(x2), k)").frame.p_value.iloc[0] < 1e-3
 
 
@@ -61,6 +61,7 @@ def test_options_go_to_the_test(fit):
     )
 
 
+@pytest.mark.slow
 def test_bootstrap_and_split(fit):
     term = "nn(x1, log(x2), k)"
     found = fit.test_linear(term, method="bootstrap", n=2, progress=False).frame

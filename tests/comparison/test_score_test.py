@@ -72,8 +72,8 @@ def test_maximum_likelihood_and_restricted_nulls_give_the_same(m0):
 def test_statistic_and_df_are_a_chi_square_close_to_the_mixture(m0):
     found = score_test(m0, "nn(x1, x2)")
     by_moments = survival(found.statistic, [1.0], [found.df])
-    # Two moments of a mixture of about four chi-squares.
-    assert found.p_value == pytest.approx(by_moments, abs=0.03)
+    # Two moments of a ratio of quadratic forms; its skewness differs.
+    assert found.p_value == pytest.approx(by_moments, abs=0.06)
 
 
 def test_units_of_the_data_do_not_matter(linear, m0):

@@ -15,6 +15,7 @@ from ngmm.inference.quantile_residuals import (
     outliers,
     rank_test,
     spread,
+    statistics,
     uniform_ranks,
     uniformity,
 )
@@ -106,24 +107,24 @@ def test_outliers_and_spread_of_a_row_beyond_its_simulations() -> None:
 
 
 def test_given_the_modes_they_are_the_exact_quantile_residuals(sleep) -> None:
-    found = residual_tests(sleep, n=2000, conditional=True).residuals
+    found = residual_tests(sleep, n=2000, conditional=True, refits=0).residuals
     exact = stats.norm.cdf(sleep.resid("quantile"))
     # A share of 2,000 draws has a standard error of 0.011 at most; 180 of them.
     assert np.abs(found - exact).max() < 4.5 * 0.0112
 
 
 def test_a_model_that_holds_passes_and_one_that_does_not_fails(good, bad) -> None:
-    assert residual_tests(good).to_frame()["p_value"].min() > 0.05
+    assert np.all(residual_tests(good).to_frame()["p_value"] > 0.05)
     failed = residual_tests(bad, conditional=True).to_frame()
-    # The smallest p-values that 250 simulations can give.
-    assert failed.loc["dispersion", "p_value"] == pytest.approx(2 / 251)
-    assert failed.loc["uniformity", "p_value"] == pytest.approx(1 / 251)
+    # The smallest p-values that 99 refits can give.
+    assert failed.loc["dispersion", "p_value"] == pytest.approx(2 / 100)
+    assert failed.loc["uniformity", "p_value"] == pytest.approx(1 / 100)
 
 
 def test_the_same_seed_gives_the_same_residuals(good) -> None:
-    first = residual_tests(good, n=20, seed=4).residuals
-    assert first.equals(residual_tests(good, n=20, seed=4).residuals)
-    assert not first.equals(residual_tests(good, n=20, seed=5).residuals)
+    first = residual_tests(good, n=20, seed=4, refits=0).residuals
+    assert first.equals(residual_tests(good, n=20, seed=4, refits=0).residuals)
+    assert not first.equals(residual_tests(good, n=20, seed=5, refits=0).residuals)
 
 
 def test_overdispersion_is_the_pearson_chi_square(good, bad) -> None:
@@ -157,7 +158,7 @@ def test_normality_sees_two_clusters_of_levels(sleep) -> None:
     row = normality(ngmm.fit("y ~ 1 + (1 | g)", data), n=99).to_frame().iloc[0]
     assert row["p_value"] == pytest.approx(0.01)
     table = normality(sleep, n=99)
-    assert table.to_frame()["p_value"].min() > 0.05
+    assert np.all(table.to_frame()["p_value"] > 0.05)
     assert "Shrinkage makes modes look normal" in table.caption
 
 
@@ -185,20 +186,39 @@ def test_what_is_refused(sleep) -> None:
         zero_inflation(binary)
 
 
+def test_without_refits_the_caption_says_what_is_missing(sleep) -> None:
+    found = residual_tests(sleep, n=50, conditional=True, refits=0)
+    assert "as if the parameters were known" in found.caption
+    assert "expect a dispersion below 1" in found.caption
+    # Modes of two effects from ten rows take a fifth of the variance.
+    assert found.tests.loc["dispersion", "statistic"] == pytest.approx(0.8, abs=0.05)
+    again = residual_tests(sleep, n=50, conditional=True, refits=19)
+    assert again.tests.loc["dispersion", "expected"] == pytest.approx(0.8, abs=0.05)
+    assert "19 refits" in again.caption
+
+
+def test_statistics_of_one_data_set_are_those_of_the_pooled_ranks() -> None:
+    r = np.random.default_rng(1)
+    y, simulated = r.normal(size=300), r.normal(size=(300, 19))
+    u = uniform_ranks(y, simulated, r)
+    found = statistics(y, simulated, r)
+    assert found.dispersion == spread(y, simulated).statistic
+    assert found.outliers == outliers(u).statistic
+    # The noise within a twentieth differs.
+    assert found.uniformity == pytest.approx(uniformity(u).statistic, abs=0.05)
+
+
 @pytest.mark.slow
-def test_tests_hold_their_size_where_rows_are_dependent() -> None:
-    """Residuals of a group move together, to which tables of the KS test are blind."""
+@pytest.mark.parametrize("conditional", [False, True])
+def test_tests_hold_their_size(conditional: bool) -> None:
+    """Where rows are dependent and parameters estimated."""
     r = np.random.default_rng(11)
     g = np.repeat(np.arange(20), 10)
-    rejected = np.zeros(3)
-    naive, n_sets = 0, 300
+    rejected, n_sets = np.zeros(3), 200
     for i in range(n_sets):
         y = 2.0 * r.normal(size=20)[g] + r.normal(size=200)
         fit = ngmm.fit("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}))
-        found = residual_tests(fit, n=99, seed=i)
+        found = residual_tests(fit, n=99, seed=i, refits=39, conditional=conditional)
         rejected += found.tests["p_value"].to_numpy() <= 0.05
-        naive += stats.kstest(found.residuals, "uniform").pvalue <= 0.05
-    # Estimated parameters make them conservative; 5 % and three standard errors.
-    assert (rejected / n_sets <= 0.05 + 3 * 0.0126).all()
-    # What the tables would have done.
-    assert naive / n_sets > 0.1
+    # 5 % and three standard errors of 200 data sets.
+    assert (np.abs(rejected / n_sets - 0.05) < 3 * 0.0154).all()
