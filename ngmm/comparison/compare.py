@@ -127,11 +127,10 @@ def compare(
     Examples
     --------
     >>> import ngmm
-    >>> from ngmm.comparison import compare
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> slopes = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> levels = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
-    >>> found = compare(levels, slopes).to_frame()
+    >>> found = ngmm.compare(levels, slopes).to_frame()
     >>> found.index[0], float(found["elpd"].iloc[0].round(1))
     ('Reaction ~ Days + (Days | Subject)', -892.2)
     """

@@ -114,7 +114,8 @@ def test_given_the_modes_they_are_the_exact_quantile_residuals(sleep) -> None:
 
 
 def test_a_model_that_holds_passes_and_one_that_does_not_fails(good, bad) -> None:
-    assert np.all(residual_tests(good).to_frame()["p_value"] > 0.05)
+    # A false alarm in three of a hundred seeds.
+    assert np.all(residual_tests(good).to_frame()["p_value"] > 0.01)
     failed = residual_tests(bad, conditional=True).to_frame()
     # The smallest p-values that 99 refits can give.
     assert failed.loc["dispersion", "p_value"] == pytest.approx(2 / 100)
@@ -190,10 +191,12 @@ def test_without_refits_the_caption_says_what_is_missing(sleep) -> None:
     found = residual_tests(sleep, n=50, conditional=True, refits=0)
     assert "as if the parameters were known" in found.caption
     assert "expect a dispersion below 1" in found.caption
-    # Modes of two effects from ten rows take a fifth of the variance.
-    assert found.tests.loc["dispersion", "statistic"] == pytest.approx(0.8, abs=0.05)
+    # Modes and fixed effects take 29 of 180 degrees of freedom; a mean square of as
+    # many has a standard error of 0.11, one of 19 refits of 0.025.
+    left = 1.0 - 29 / 180
+    assert found.tests.loc["dispersion", "statistic"] == pytest.approx(left, abs=0.11)
     again = residual_tests(sleep, n=50, conditional=True, refits=19)
-    assert again.tests.loc["dispersion", "expected"] == pytest.approx(0.8, abs=0.05)
+    assert again.tests.loc["dispersion", "expected"] == pytest.approx(left, abs=0.075)
     assert "19 refits" in again.caption
 
 
