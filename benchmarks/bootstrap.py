@@ -21,6 +21,9 @@ import pandas as pd
 
 import ngmm
 
+# Task, program, seconds of the first run, median seconds of later ones.
+Row = tuple[str, str, float, float | None]
+
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -65,14 +68,14 @@ def main() -> None:
             )
 
 
-def measure(
-    problem: Problem, data: pd.DataFrame
-) -> list[tuple[str, str, float, float | None]]:
+def measure(problem: Problem, data: pd.DataFrame) -> list[Row]:
     """Task, program, seconds of the first run, and of later ones."""
     fit = ngmm.fit(problem.formula, data, family=problem.family)
     draws = problem.draws
     gaussian = problem.family == "gaussian"
-    out = [("bootstrap", "ngmm", *timed(lambda: fit.bootstrap(draws, seed=1)))]
+    out: list[Row] = [
+        ("bootstrap", "ngmm", *timed(lambda: fit.bootstrap(draws, seed=1)))
+    ]
     if gaussian:
         out.append(("profile", "ngmm", *timed(lambda: fit.conf_int(method="profile"))))
     found = lme4(problem, data)
@@ -117,9 +120,7 @@ def lme4(problem: Problem, data: pd.DataFrame) -> dict[str, Any] | None:
     return json.loads(run.stdout.splitlines()[-1]) if run.returncode == 0 else None
 
 
-def mixedlm(
-    problem: Problem, data: pd.DataFrame
-) -> list[tuple[str, str, float, float | None]]:
+def mixedlm(problem: Problem, data: pd.DataFrame) -> list[Row]:
     """The same by mixedlm, if it is installed."""
     try:
         import mixedlm as other
@@ -128,7 +129,7 @@ def mixedlm(
     frame = data.assign(**{f: data[f].astype(str) for f in problem.factors})
     fit = other.lmer(problem.formula, frame, REML=False)
     start = time.perf_counter()
-    found = other.bootMer(fit, nsim=problem.draws, seed=1)
+    found: Any = other.bootMer(fit, nsim=problem.draws, seed=1)
     seconds = time.perf_counter() - start
     assert np.isfinite(found.beta_samples).any()
     return [("bootstrap", f"mixedlm {other.__version__}", seconds, None)]

@@ -34,26 +34,18 @@ EXACT = {
 }
 # Maxima of Laplace's approximation that are artefacts of it.
 SPURIOUS = ("glmm_toenail_slope", "glmm_schizo_slope_laplace")
-# Every family, link and structure once, each with the rule of its reference. All other
+# Families, links and structures once, each with the rule of its reference. All other
 # entries are slow, as each combination of family, rule and shape has to be compiled.
 QUICK = (
     "glmm_cbpp_weights",
-    "glmm_cbpp_olre",
-    "glmm_cbpp_agq9",
     "glmm_contra_slope",
     "glmm_contra_ch_agq9",
     "glmm_verbagg_crossed",
     "glmm_grouse_poisson",
     "glmm_epil_logs_agq9",
-    "glmm_owls_offset",
-    "glmm_culcita_agq10",
     "glmm_gopher_offset_agq1",
     "glmm_toenail_agq100",
     "oracle_sleep_gamma",
-    "oracle_sleep_invgauss",
-    "tmb_contra_probit",
-    "tmb_sleep_beta",
-    "tmb_arabidopsis_nb2_nested",
 )
 
 ALL = [

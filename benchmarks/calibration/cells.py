@@ -10,8 +10,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import ngmm
 import simulate
@@ -38,7 +40,7 @@ class Cell:
     kind: str = "size"
 
 
-def p_value(m0: object, m1: object, **options: object) -> float:
+def p_value(m0: Any, m1: Any, **options: Any) -> float:
     """The p-value of the last row of a table of tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -58,11 +60,13 @@ def fixed(seed: int, groups: int, family: str) -> Counts:
     }
 
 
-def slope(seed: int, groups: int, family: str, draws: int = 0) -> Counts:
+def slope(
+    seed: int, groups: int, family: str, draws: int = 0, reml: bool = False
+) -> Counts:
     """A random slope that is not there."""
     data = simulate.linear(seed, groups, family)
-    m0 = ngmm.fit("y ~ x + z + (1 | g)", data, family=family)
-    m1 = ngmm.fit("y ~ x + z + (x | g)", data, family=family)
+    m0 = ngmm.fit("y ~ x + z + (1 | g)", data, family=family, reml=reml)
+    m1 = ngmm.fit("y ~ x + z + (x | g)", data, family=family, reml=reml)
     out = {
         "chibar": p_value(m0, m1, method="chibar") < 0.05,
         "chi2, conservative here": p_value(m0, m1, method="chi2") < 0.05,
@@ -80,7 +84,9 @@ def intercept(seed: int, groups: int, family: str) -> Counts:
     m1 = ngmm.fit("y ~ x + z + (1 | g)", data, family=family)
     out = {"chibar": p_value("y ~ x + z", m1, method="chibar") < 0.05}
     if family == "gaussian":
-        out["exact"] = p_value("y ~ x + z", m1, method="exact", n=10_000, seed=seed) < 0.05
+        out["exact"] = (
+            p_value("y ~ x + z", m1, method="exact", n=10_000, seed=seed) < 0.05
+        )
     return out
 
 
@@ -128,8 +134,8 @@ def network(seed: int, groups: int, family: str) -> Counts:
     return out
 
 
-def _covers(frame: object, name: str, truth: float) -> bool:
-    row = frame.loc[name]  # type: ignore[attr-defined]
+def _covers(frame: pd.DataFrame, name: str, truth: float) -> bool:
+    row = frame.loc[name]
     return bool(row["conf_low"] <= truth <= row["conf_high"])
 
 
@@ -152,6 +158,10 @@ for family in ("gaussian", "bernoulli"):
     )
     CELLS[f"network: {family}, 50 groups"] = Cell(
         partial(network, groups=50, family=family), 200, "coverage"
+    )
+for groups in (30, 100, 300):
+    CELLS[f"random slope by REML: gaussian, {groups} groups"] = Cell(
+        partial(slope, groups=groups, family="gaussian", reml=True), 2000
     )
 CELLS["slopes: gaussian, 50 groups"] = Cell(
     partial(slopes, groups=50), 2000, "coverage"

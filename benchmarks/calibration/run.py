@@ -15,6 +15,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from cells import CELLS
 
@@ -31,7 +32,7 @@ def one(task: tuple[str, int]) -> dict[str, bool] | str:
         return f"{type(error).__name__}: {error}"
 
 
-def run(name: str, sets: int, first: int, workers: int) -> dict[str, object]:
+def run(name: str, sets: int, first: int, workers: int) -> dict[str, Any]:
     """Rates of one cell."""
     start = time.perf_counter()
     tasks = [(name, seed) for seed in range(first, first + sets)]
@@ -58,7 +59,7 @@ def run(name: str, sets: int, first: int, workers: int) -> dict[str, object]:
     }
 
 
-def save(record: dict[str, object]) -> None:
+def save(record: dict[str, Any]) -> None:
     """Keep the rates of a cell in place of earlier ones."""
     old = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     kept = [r for r in old if r["cell"] != record["cell"]]
@@ -77,7 +78,7 @@ def main() -> None:
         sets = ask.sets or CELLS[name].sets
         record = run(name, sets, ask.first, ask.workers)
         print(f"{name}: {record['sets']} sets, {record['seconds']} s", flush=True)
-        for key, found in dict(record["rates"]).items():  # type: ignore[call-overload]
+        for key, found in record["rates"].items():
             print(
                 f"    {key:32} {found['rate']:.4f} ({found['error']:.4f})", flush=True
             )

@@ -86,7 +86,12 @@ def test_gaussian_density_is_the_dense_one(
 @pytest.mark.parametrize(
     ("formula", "name", "family"),
     [
-        ("y ~ trt + (1 | subject)", "epil", "negative_binomial"),
+        pytest.param(
+            "y ~ trt + (1 | subject)",
+            "epil",
+            "negative_binomial",
+            marks=pytest.mark.slow,
+        ),
         ("y ~ 1 + (1 | a) + (1 | b)", None, "poisson"),
     ],
 )

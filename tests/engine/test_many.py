@@ -31,7 +31,10 @@ def fitted(name: str) -> ngmm.MixedModelFit:
     return ngmm.fit(formula, frame, **arguments)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == "joint" else n for n in MODELS],
+)
 def test_as_refit(name: str) -> None:
     fit = fitted(name)
     Y = fit.simulate(7, seed=3).to_numpy().T

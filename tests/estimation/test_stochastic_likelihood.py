@@ -108,7 +108,9 @@ def test_other_batches_have_the_integral_and_its_gradient(name: str, k: int) -> 
     np.testing.assert_allclose(found[0], exact[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize(
+    "name", ["gaussian", pytest.param("bernoulli", marks=pytest.mark.slow)]
+)
 def test_padding_counts_for_nothing(name: str) -> None:
     with precise():
         family = families.get(name)

@@ -216,3 +216,16 @@ def valid_eta(family: Family) -> Any:
     if family.transform.lower == 0.0:
         return np.array([1e-3, 0.1, 0.9, 2.3, 8.0, 60.0, 700.0])
     return np.array([-700.0, -60.0, -9.0, -1.1, 0.0, 0.2, 1.9, 9.0, 60.0, 700.0])
+
+
+# Sixty digits are slow where the link and the special functions both are.
+every_quick_link = pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(f, marks=pytest.mark.slow)
+        if f.name in ("beta", "betabinomial") and f.link != "logit"
+        else f
+        for f in ALL
+    ],
+    ids=repr,
+)

@@ -20,6 +20,7 @@ from tests.families.cases import (
     evaluate,
     every_family,
     every_link,
+    every_quick_link,
     log_prob,
     valid_eta,
 )
@@ -76,7 +77,7 @@ def _integral(low: float, high: float) -> tuple[Any, Any]:
     return 1 / (1 + np.exp(-t)), step / (2 + 2 * np.cosh(t))
 
 
-@every_link
+@every_quick_link
 def test_derivatives_against_values_of_sixty_digits(family: Family) -> None:
     cases = [
         case

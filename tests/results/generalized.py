@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.typing import NDArray
 from scipy import linalg, special, stats
 
@@ -40,6 +41,12 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 NAMES = tuple(EXAMPLES)
+# Their special functions take long to compile; other tests of the families remain.
+SLOW = ("beta", "betabinomial")
+CASES = tuple(
+    pytest.param(n, marks=pytest.mark.slow) if n in SLOW else pytest.param(n)
+    for n in NAMES
+)
 WITH_DISPERSION = NAMES[NAMES.index("negative_binomial") :]
 
 
