@@ -6,6 +6,7 @@ they are not installed. The first time of ngmm includes compiling; the second do
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -123,13 +124,13 @@ def lme4(problem: Problem, data: pd.DataFrame) -> dict[str, Any] | None:
 def mixedlm(problem: Problem, data: pd.DataFrame) -> list[Row]:
     """The same by mixedlm, if it is installed."""
     try:
-        import mixedlm as other
+        other: Any = importlib.import_module("mixedlm")
     except ImportError:
         return []
     frame = data.assign(**{f: data[f].astype(str) for f in problem.factors})
     fit = other.lmer(problem.formula, frame, REML=False)
     start = time.perf_counter()
-    found: Any = other.bootMer(fit, nsim=problem.draws, seed=1)
+    found = other.bootMer(fit, nsim=problem.draws, seed=1)
     seconds = time.perf_counter() - start
     assert np.isfinite(found.beta_samples).any()
     return [("bootstrap", f"mixedlm {other.__version__}", seconds, None)]

@@ -39,13 +39,10 @@ SPURIOUS = ("glmm_toenail_slope", "glmm_schizo_slope_laplace")
 QUICK = (
     "glmm_cbpp_weights",
     "glmm_contra_slope",
-    "glmm_contra_ch_agq9",
     "glmm_verbagg_crossed",
     "glmm_grouse_poisson",
     "glmm_epil_logs_agq9",
     "glmm_gopher_offset_agq1",
-    "glmm_toenail_agq100",
-    "oracle_sleep_gamma",
 )
 
 ALL = [

@@ -54,6 +54,7 @@ def test_curve_is_found_and_a_line_is_not(m0):
     assert found.to_frame().loc["nn(x1, x2)", "p_value"] == found.p_value
 
 
+@pytest.mark.slow
 def test_the_fitted_network_does_not_matter(m0, m1):
     by_text = score_test(m0, "nn(x1, x2)")
     by_fit = score_test(m0, m1)
@@ -111,6 +112,7 @@ def test_simulation_of_few_groups_with_inputs_of_groups():
     assert found.p_value * 20 == pytest.approx(round(found.p_value * 20), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_binary_curve_is_found():
     data = make(40, curve=2.0, family="bernoulli")
     fit = ngmm.fit("y ~ x1 + x2 + (1 | g)", data, family="bernoulli", quad=9)

@@ -21,6 +21,9 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "joint": (CBPP + " + (1 | obs)", "cbpp", {"family": "binomial", "quad": "laplace"}),
 }
 
+# Programs of their own; the others have the same parts.
+LONG = ("joint", "reml")
+
 
 def fitted(name: str) -> ngmm.MixedModelFit:
     formula, data, arguments = MODELS[name]
@@ -33,7 +36,7 @@ def fitted(name: str) -> ngmm.MixedModelFit:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n == "joint" else n for n in MODELS],
+    [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in MODELS],
 )
 def test_as_refit(name: str) -> None:
     fit = fitted(name)

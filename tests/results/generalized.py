@@ -41,8 +41,8 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 NAMES = tuple(EXAMPLES)
-# Their special functions take long to compile; other tests of the families remain.
-SLOW = ("beta", "betabinomial")
+# They take long to compile; other tests of these families and links remain.
+SLOW = ("beta", "betabinomial", "cloglog")
 CASES = tuple(
     pytest.param(n, marks=pytest.mark.slow) if n in SLOW else pytest.param(n)
     for n in NAMES

@@ -228,6 +228,7 @@ def test_a_fit_without_numbers_says_so_and_prints() -> None:
     assert not re.search(r"\bnan\b", page(lost) + str(lost.conf_int()))
 
 
+@pytest.mark.slow
 def test_no_overdispersion_is_a_note() -> None:
     rng = np.random.default_rng(5)
     g = np.repeat(np.arange(20), 8)
