@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ngmm.design import Design, build_design
 from ngmm.errors import DataError, OptionError
-from ngmm.estimation.glm import fit_glm
+from ngmm.estimation.glm import GlmStart, fit_glm
 from ngmm.estimation.status import Status
 from ngmm.families import Family
 from ngmm.formula import ModelFormula, parse
@@ -164,8 +164,7 @@ def fitted_base(
     )
 
 
-def _glm(design: Design, family: Family):  # type: ignore[no-untyped-def]
-    d = design
+def _glm(d: Design, family: Family) -> GlmStart:
     return fit_glm(d.X, d.y, family, d.offset, d.weights, d.trials, max_steps=100)
 
 

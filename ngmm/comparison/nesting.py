@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,7 @@ def _networks(fit: MixedModelFit | LinearBase) -> list[str]:
     return [*fixed, *latent]
 
 
-def _spelling(label: str, options) -> str:  # type: ignore[no-untyped-def]
+def _spelling(label: str, options: Mapping[str, object]) -> str:
     """A network with its options: other layers are another network."""
     if not options:
         return label

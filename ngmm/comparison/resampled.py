@@ -278,4 +278,6 @@ def _refit(fit: MixedModelFit, y: Vector) -> tuple[float, str]:
         return np.nan, str(error).splitlines()[0]
     if not np.isfinite(found.loglik):
         return np.nan, Status.NOT_FINITE.sentence
+    if not found.converged:
+        return np.nan, found.estimate.status.sentence
     return found.loglik, ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
 from ngmm import covariance
@@ -17,10 +18,14 @@ from ngmm.estimation.status import Status
 from ngmm.likelihood import laplace, single
 from ngmm.likelihood.engines import Engine, LaplaceEngine, QuadratureEngine
 from ngmm.likelihood.generalized import GeneralizedProblem
+from ngmm.likelihood.joint import JointLayout, Meeting
+from ngmm.likelihood.laplace import JointKept
 from ngmm.likelihood.many import cross_products, peaks, standardise_block
 from ngmm.likelihood.maximise import to_numpy
+from ngmm.likelihood.observations import Rows
 from ngmm.likelihood.problem import GaussianProblem
-from ngmm.linalg import precise
+from ngmm.likelihood.single import AnyLayout
+from ngmm.linalg import Values, precise
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -254,8 +259,10 @@ def _maximise_block(
     return to_numpy(found)
 
 
-def _by_quadrature(x, y, rows, u, max_steps, *, layout):  # type: ignore[no-untyped-def]
-    def one(at, response):  # type: ignore[no-untyped-def]
+def _by_quadrature(
+    x: Array, y: Array, rows: Rows, u: Values, max_steps: Array, *, layout: AnyLayout
+) -> NewtonResult:
+    def one(at: Array, response: Array) -> NewtonResult:
         own = rows._replace(y=response)
         found = single.maximise.fun(at, own, u, max_steps, layout=layout)
         return found._replace(aux=None)
@@ -263,8 +270,17 @@ def _by_quadrature(x, y, rows, u, max_steps, *, layout):  # type: ignore[no-unty
     return jax.vmap(one)(x, y)
 
 
-def _by_laplace(x, y, rows, meeting, kept, max_steps, *, layout):  # type: ignore[no-untyped-def]
-    def one(at, response):  # type: ignore[no-untyped-def]
+def _by_laplace(
+    x: Array,
+    y: Array,
+    rows: Rows,
+    meeting: Meeting,
+    kept: JointKept,
+    max_steps: Array,
+    *,
+    layout: JointLayout,
+) -> NewtonResult:
+    def one(at: Array, response: Array) -> NewtonResult:
         own = rows._replace(y=response)
         found = laplace.maximise.fun(at, own, meeting, kept, max_steps, layout=layout)
         return found._replace(aux=None)

@@ -432,7 +432,7 @@ class MixedModelFit:
             responses; see `ngmm.intervals.bootstrap`.
         **options
             Of ``"profile"``: ``parameters``. Of ``"bootstrap"``: ``n``, ``seed``,
-            ``kind``, ``resample``, ``progress``.
+            ``kind``, ``resample``, ``cluster``, ``progress``.
 
         Raises
         ------
