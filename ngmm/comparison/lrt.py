@@ -18,6 +18,8 @@ from ngmm.comparison.lrt_methods import (
     chibar_test,
     exact_obstacle,
     exact_test,
+    few_levels,
+    is_refitted_quickly,
     score,
     split,
 )
@@ -28,6 +30,7 @@ from ngmm.errors import NotSupportedError, OptionError, did_you_mean
 from ngmm.progress import check_progress
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Label, Number, PValue, Text
+from ngmm.results.formatting import p_value as p_text
 from ngmm.results.simulation import check_seed
 from ngmm.results.table import Table
 
@@ -41,6 +44,9 @@ METHODS: dict[str, Callable[[Pair], Outcome]] = {
 }
 # Statistics below this are rounding errors of equal likelihoods.
 WORSE = 1e-3
+# A conservative p-value below the first says enough, as 999 refits say no more; and one
+# above the second is not small by any method.
+CLEAR, NOT_SMALL = 1e-3, 0.25
 
 
 def lrt(
@@ -79,8 +85,10 @@ def lrt(
         ``"score"``
             Networks that the smaller model lacks: see `ngmm.comparison.score`.
         ``"bootstrap"``
-            Everything else, and variances beside others that are at zero themselves:
-            `bootstrap_test`.
+            Everything else: `bootstrap_test`. Also variances beside others that are at
+            zero themselves, and variances over fewer than 100 levels where the mixture,
+            which is conservative then, gives a p-value that is neither clear (0.001)
+            nor large (0.25).
 
         ``"split"`` is valid in finite samples for any pair, with less power: see
         `ngmm.comparison.split`. ``"chi2"`` for variances is computed when asked for;
@@ -237,9 +245,15 @@ def _automatic(pair: Pair) -> tuple[Outcome, str]:
     if not exact_obstacle(pair):
         return exact_test(pair), ""
     try:
-        return chibar_test(pair), ""
+        found = chibar_test(pair)
     except NotSupportedError:
         return bootstrap(pair), ", since there are too many random effects for chibar"
+    few = few_levels(pair)
+    if few and CLEAR < found.p_value < NOT_SMALL and is_refitted_quickly(pair):
+        return bootstrap(pair), (
+            f", since chibar (p {p_text(found.p_value)}) is conservative with {few}"
+        )
+    return found, ""
 
 
 def _why_bootstrap(differ: Difference) -> str:

@@ -33,6 +33,10 @@ Vector = NDArray[np.float64]
 EXACT_DRAWS = 100_000
 # Levels beyond which the eigenvalues of the exact test cost too much.
 MOST_LEVELS = 3000
+# Levels below which the mixture for variances rejects too seldom: docs/calibration.md.
+FEW_LEVELS = 100
+# Rows up to which a thousand refits take seconds.
+MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,28 @@ def chibar_test(pair: Pair) -> Outcome:
         )
     error = tail.std_error or np.nan
     df = pair.differ.df
+    few = few_levels(pair)
+    if few:
+        text += (
+            f"; somewhat conservative with {few}, unlike "
+            f'method="{"bootstrap" if exact_obstacle(pair) else "exact"}"'
+        )
     return Outcome(pair.statistic, df, tail.p_value, error, "chibar", text)
+
+
+def few_levels(pair: Pair) -> str:
+    """The factor whose variances are tested, if its levels are few; else empty."""
+    tested = [m.large for m in pair.differ.random.matches if m.n_new]
+    fewest = min(tested, key=lambda block: block.n_levels)
+    if fewest.n_levels >= FEW_LEVELS:
+        return ""
+    return f"{fewest.n_levels} levels of {fewest.group}"
+
+
+def is_refitted_quickly(pair: Pair) -> bool:
+    """Whether a thousand refits of both models are a matter of seconds."""
+    d = pair.m1.design
+    return len(pair.m1.n_levels) == 1 and d.n_rows <= MOST_ROWS
 
 
 def exact_obstacle(pair: Pair) -> str:

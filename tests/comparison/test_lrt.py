@@ -247,6 +247,31 @@ def test_beside_a_variance_of_zero_it_is_simulated(
     assert "WARNING: (1 | g) of m0 is at a bound itself" in asked.caption
 
 
+@pytest.mark.parametrize("sd", [0.0, 0.25, 1.0])
+def test_with_few_levels_an_unclear_mixture_gives_way_to_the_bootstrap(
+    sd: float,
+) -> None:
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(20), 8)
+    x, e = rng.normal(size=(2, 160))
+    y = rng.normal(size=20)[g] + sd * rng.normal(size=20)[g] * x + e
+    frame = pd.DataFrame({"y": y, "x": x, "g": g})
+    fits = [ngmm.fit(f"y ~ x + ({t} | g)", frame) for t in ("1", "x")]
+    mixture = last(ngmm.lrt(*fits, method="chibar"))
+    table = ngmm.lrt(*fits, n=299, progress=False)
+    if sd == 0.25:
+        assert 0.001 < mixture["p_value"] < 0.25
+        assert last(table)["method"] == "bootstrap"
+        assert "is conservative with 20 levels of g" in table.caption
+        # The mixture is conservative: to three Monte Carlo errors, p is no larger.
+        found = last(table)
+        assert found["p_value"] < mixture["p_value"] + 3 * found["std_error"]
+    else:
+        assert mixture["p_value"] > 0.25 or mixture["p_value"] < 0.001
+        assert last(table)["method"] == "chibar"
+        assert last(table)["p_value"] == mixture["p_value"]
+
+
 def test_fixed_effects_beside_a_variance_of_zero(
     singular: tuple[MixedModelFit, MixedModelFit],
 ) -> None:
