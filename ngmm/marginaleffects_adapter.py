@@ -19,7 +19,7 @@ from ngmm.design import RandomDesign
 from ngmm.effects.population import Points, Population, population, variances
 from ngmm.effects.variables import Variables, variables_of
 from ngmm.errors import NotSupportedError, OptionError
-from ngmm.inference.marginal_mean import link_mean, marginal_mean
+from ngmm.inference.marginal.mean import link_mean, marginal_mean
 from ngmm.results import MixedModelFit
 
 Vector = NDArray[np.float64]

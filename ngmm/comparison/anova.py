@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ngmm.comparison.anova_terms import hypotheses
 from ngmm.errors import OptionError, did_you_mean
 from ngmm.inference.gaussian import GaussianAnalysis, contrast_basis
-from ngmm.inference.kenward_roger import kenward_roger
-from ngmm.inference.satterthwaite import satterthwaite
-from ngmm.inference.wald_tests import WaldTest, combinations, wald_test
+from ngmm.inference.wald.kenward_roger import kenward_roger
+from ngmm.inference.wald.satterthwaite import satterthwaite
+from ngmm.inference.wald.tests import WaldTest, combinations, wald_test
 from ngmm.results.columns import Column, Count, Label, Number, PValue
 from ngmm.results.table import Table
 

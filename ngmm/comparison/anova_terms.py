@@ -21,7 +21,7 @@ from ngmm.design.matrix import build_matrix
 from ngmm.design.rank import independent_columns
 from ngmm.errors import OptionError
 from ngmm.formula.tokens import quote
-from ngmm.inference.hypotheses import recoded, type_one, type_three, type_two
+from ngmm.inference.wald.term_contrasts import recoded, type_one, type_three, type_two
 
 if TYPE_CHECKING:
     from ngmm.results.fit import MixedModelFit

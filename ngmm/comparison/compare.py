@@ -18,10 +18,10 @@ from ngmm.comparison.compare_folds import (
 )
 from ngmm.errors import OptionError, did_you_mean
 from ngmm.inference.conditional_aic import conditional_aic
+from ngmm.inference.deletion.gaussian import components_of
+from ngmm.inference.deletion.held_density import Density, Parameters, density
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
-from ngmm.inference.held_density import Density, Parameters, density
-from ngmm.inference.influence_gaussian import components_of
 from ngmm.inference.latent import LatentAnalysis
 from ngmm.progress import ProgressLine, check_progress
 from ngmm.results import MixedModelFit

@@ -11,7 +11,7 @@ from ngmm.comparison.anova import WaldMethod, wald_method
 from ngmm.comparison.hypotheses import Hypothesis, as_hypothesis
 from ngmm.errors import OptionError
 from ngmm.inference.quantiles import critical
-from ngmm.inference.wald_tests import WaldTest, combinations
+from ngmm.inference.wald.tests import WaldTest, combinations
 from ngmm.results.columns import Column, Count, Interval, Label, Number, PValue
 from ngmm.results.table import Table
 

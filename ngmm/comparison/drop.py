@@ -16,7 +16,7 @@ from ngmm.comparison.anova_terms import Term, fixed_terms, hypotheses
 from ngmm.comparison.lrt import lrt
 from ngmm.errors import OptionError, did_you_mean
 from ngmm.estimation.status import Status
-from ngmm.inference.hypotheses import vanishing
+from ngmm.inference.wald.term_contrasts import vanishing
 from ngmm.results.columns import Column, Count, Label, Number, PValue, Text
 from ngmm.results.table import Table
 

@@ -16,14 +16,14 @@ from ngmm.comparison.resampled import bootstrap_test
 from ngmm.comparison.score import score_test
 from ngmm.comparison.split import split_test
 from ngmm.errors import OptionError
-from ngmm.inference.chibar import DRAWS, Tail, chibar_tail
-from ngmm.inference.chibar_information import (
+from ngmm.inference.generalized import GeneralizedAnalysis
+from ngmm.inference.ratio.chibar import DRAWS, Tail, chibar_tail
+from ngmm.inference.ratio.exact import simulate_ratio, spectrum
+from ngmm.inference.ratio.information import (
     Columns,
     Direction,
     efficient_information,
 )
-from ngmm.inference.generalized import GeneralizedAnalysis
-from ngmm.inference.rlrt import simulate_ratio, spectrum
 from ngmm.inference.working import working
 from ngmm.results import MixedModelFit
 from ngmm.results.simulation import check_count

@@ -13,19 +13,19 @@ from ngmm.comparison.score_terms import features_beyond
 from ngmm.errors import ConvergenceWarning, OptionError
 from ngmm.estimation.status import Status
 from ngmm.inference.analysis import analyse
-from ngmm.inference.kernels import Features, between_share
-from ngmm.inference.score import (
+from ngmm.inference.score.kernels import Features, between_share
+from ngmm.inference.score.simulation import (
+    Simulated,
+    gaussian_deviations,
+    generalized_deviations,
+)
+from ngmm.inference.score.statistic import (
     GaussianScore,
     GeneralizedScore,
     Score,
     gaussian_score,
     generalized_engine,
     generalized_score,
-)
-from ngmm.inference.score_simulation import (
-    Simulated,
-    gaussian_deviations,
-    generalized_deviations,
 )
 from ngmm.likelihood.choose import accurate_engine
 from ngmm.likelihood.engines import Engine
@@ -152,10 +152,9 @@ def score_test(
     .. math:: Q = U' U = r' P K P r, \qquad U = F' P r, \quad K = F F',
 
     a mixture of chi-squares if no network is needed. In place of K stands a sum of
-    roots of it, which hears of rougher curves too (see `ngmm.inference.kernels`). Of
-    what a network could do only
-    that counts which the fixed effects of m0 cannot: with its inputs among them, it is
-    a test of anything beyond linear.
+    roots of it, which hears of rougher curves too: see `ngmm.inference.score.kernels`.
+    Of what a network could do only that counts which the fixed effects of m0 cannot:
+    with its inputs among them, it is a test of anything beyond linear.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from ngmm.comparison.nesting_data import check_same_data
 from ngmm.design import Design, NetworkDesign, build_design
 from ngmm.errors import DataError, NotSupportedError, OptionError
 from ngmm.formula import update
-from ngmm.inference.kernels import ArcCosine, Features, features
+from ngmm.inference.score.kernels import ArcCosine, Features, features
 from ngmm.results import MixedModelFit
 
 Matrix = NDArray[np.float64]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ngmm.diagnostics.checks import Additive, additive, check_fit
 from ngmm.errors import OptionError, did_you_mean
+from ngmm.inference.deletion.leverage import leverage
+from ngmm.inference.deletion.one_step import Dropped, drop_levels
 from ngmm.inference.gaussian import GaussianAnalysis
-from ngmm.inference.influence import Dropped, drop_levels
-from ngmm.inference.leverage import leverage
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Count, Label, Number

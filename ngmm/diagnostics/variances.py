@@ -9,7 +9,7 @@ import numpy as np
 
 from ngmm.diagnostics.checks import Additive
 from ngmm.errors import OptionError, did_you_mean
-from ngmm.inference.observation_variance import (
+from ngmm.inference.marginal.observation_variance import (
     METHODS,
     observation_variance,
     offered,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ngmm.effects.linearised import Linearised
 from ngmm.effects.population import Population
 from ngmm.inference.gaussian import GaussianAnalysis, contrast_basis
-from ngmm.inference.multiplicity import adjusted, adjusted_critical
 from ngmm.inference.quantiles import critical
-from ngmm.inference.satterthwaite import satterthwaite
+from ngmm.inference.wald.multiplicity import adjusted, adjusted_critical
+from ngmm.inference.wald.satterthwaite import satterthwaite
 from ngmm.results import Table
 from ngmm.results.columns import Align, Column, Interval, Number, PValue, floats
 from ngmm.results.formatting import percent, significant
@@ -85,7 +85,7 @@ def estimate_columns(
 def _through_link(
     population: Population, mean: Vector, se: Vector, margin: Vector
 ) -> tuple[Vector, Vector]:
-    from ngmm.inference.marginal_mean import link_mean, link_slope
+    from ngmm.inference.marginal.mean import link_mean, link_slope
     from ngmm.results.response import within
 
     link = population.link

@@ -38,8 +38,8 @@ from ngmm.effects.variables import (
     variables_of,
 )
 from ngmm.errors import OptionError
-from ngmm.inference.multiplicity import check_adjust
 from ngmm.inference.quantiles import check_level
+from ngmm.inference.wald.multiplicity import check_adjust
 from ngmm.results import MixedModelFit, Table
 
 WEIGHTS = ("equal", "observed")

@@ -30,8 +30,8 @@ from ngmm.errors import NewDataError, OptionError, did_you_mean
 from ngmm.families import Link
 from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.inference.joint_modes import JointModes, joint_modes, spherical_columns
-from ngmm.inference.marginal_curvature import marginal_curvature
-from ngmm.inference.marginal_mean import (
+from ngmm.inference.marginal.curvature import marginal_curvature
+from ngmm.inference.marginal.mean import (
     link_mean,
     link_slope,
     marginal_mean,

@@ -29,10 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.covariance import factor_numpy, pattern
+from ngmm.inference.deletion.leverage import leverage
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.inference.joint_modes import joint_modes, spherical_columns
-from ngmm.inference.leverage import leverage
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.inference.working import log_probability, predictor
 

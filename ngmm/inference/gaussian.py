@@ -17,13 +17,13 @@ from ngmm.inference.components import (
     term_components,
 )
 from ngmm.inference.modes import Posterior, TermRows, row_effects
-from ngmm.inference.satterthwaite import satterthwaite
 from ngmm.inference.verdict import (
     Verdict,
     boundary_notes,
     optimum_messages,
     residual_messages,
 )
+from ngmm.inference.wald.satterthwaite import satterthwaite
 from ngmm.likelihood.information import (
     covariance_from_information,
     variance_information,

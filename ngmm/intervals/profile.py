@@ -13,7 +13,9 @@ import pandas as pd
 from ngmm.errors import ConvergenceWarning, NotSupportedError
 from ngmm.inference.analysis import analyse
 from ngmm.inference.gaussian import GaussianAnalysis
-from ngmm.inference.profile_search import (
+from ngmm.inference.profile.gaussian_space import GaussianSpace
+from ngmm.inference.profile.generalized_space import GeneralizedSpace
+from ngmm.inference.profile.search import (
     BOUNDARY,
     FLAT_NOTE,
     HIGHER,
@@ -22,7 +24,7 @@ from ngmm.inference.profile_search import (
     Side,
     search,
 )
-from ngmm.inference.profile_targets import GaussianSpace, GeneralizedSpace, Target
+from ngmm.inference.profile.space import Target
 from ngmm.inference.quantiles import check_level, critical
 from ngmm.intervals.naming import chosen, wald
 from ngmm.intervals.tables import interval_table

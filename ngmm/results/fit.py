@@ -17,11 +17,11 @@ from ngmm.estimation.status import Status
 from ngmm.formula import ModelFormula, update
 from ngmm.inference import collinearity as overlap
 from ngmm.inference.analysis import Analysis, analyse
-from ngmm.inference.kenward_roger import AdjustedCoefficients, kenward_roger_table
 from ngmm.inference.latent import LatentAnalysis
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.inference.quantiles import check_level
 from ngmm.inference.verdict import Verdict
+from ngmm.inference.wald.kenward_roger import AdjustedCoefficients, kenward_roger_table
 from ngmm.likelihood.latent.estimate import LatentEstimate
 from ngmm.model import Estimate, GaussianEstimate, Model
 from ngmm.neural.fitting import NeuralFit, given_networks

@@ -16,7 +16,7 @@ from ngmm.design.network_inputs import ArrayInput, FactorInput, NumericInput
 from ngmm.errors import NewDataError, NotSupportedError
 from ngmm.estimation.status import Status
 from ngmm.inference.latent import LatentAnalysis, no_variance
-from ngmm.inference.marginal_mean import link_mean
+from ngmm.inference.marginal.mean import link_mean
 from ngmm.inference.quantiles import critical
 from ngmm.likelihood.latent import predict as posterior
 from ngmm.likelihood.latent.estimate import LatentEstimate

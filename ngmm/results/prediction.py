@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ngmm.design import DesignSpec
 from ngmm.inference.analysis import Analysis
 from ngmm.inference.latent import LatentAnalysis
-from ngmm.inference.marginal_mean import (
+from ngmm.inference.marginal.mean import (
     marginal_mean,
     marginal_slope,
     marginal_variance,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ngmm.errors import OptionError
 from ngmm.families import Family
 from ngmm.inference.analysis import Analysis
-from ngmm.inference.marginal_mean import link_mean
+from ngmm.inference.marginal.mean import link_mean
 from ngmm.inference.quantiles import critical
 from ngmm.results.request import Request
 from ngmm.results.response import drawable

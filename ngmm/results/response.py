@@ -11,7 +11,7 @@ from ngmm.design import Design
 from ngmm.errors import OptionError, did_you_mean
 from ngmm.families import Family, Link
 from ngmm.inference.analysis import Analysis
-from ngmm.inference.marginal_mean import link_mean, link_slope
+from ngmm.inference.marginal.mean import link_mean, link_slope
 
 Vector = NDArray[np.float64]
 

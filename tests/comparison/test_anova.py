@@ -14,8 +14,8 @@ import pytest
 
 import ngmm
 from ngmm.errors import OptionError
-from ngmm.inference.hypotheses import type_one, type_three, type_two, vanishing
-from ngmm.inference.wald_tests import combinations, f_denominator, f_tail, wald_test
+from ngmm.inference.wald.term_contrasts import type_one, type_three, type_two, vanishing
+from ngmm.inference.wald.tests import combinations, f_denominator, f_tail, wald_test
 from ngmm.results import MixedModelFit
 from tests.reference import case_ids, load_entry, load_reference_case
 

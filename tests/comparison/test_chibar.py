@@ -7,19 +7,19 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from ngmm.inference.chibar import (
+from ngmm.inference.mixtures import chibar_survival
+from ngmm.inference.ratio.chibar import (
     chibar_tail,
     orthant_weights,
     project,
     squared_cosines,
 )
-from ngmm.inference.chibar_information import (
+from ngmm.inference.ratio.information import (
     MOST,
     Columns,
     Direction,
     efficient_information,
 )
-from ngmm.inference.mixtures import chibar_survival
 
 Matrix = NDArray[np.float64]
 

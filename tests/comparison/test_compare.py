@@ -11,7 +11,7 @@ import pytest
 import ngmm
 from ngmm.comparison.compare_folds import group_folds, row_folds
 from ngmm.errors import OptionError
-from ngmm.inference.held_density import Parameters, density
+from ngmm.inference.deletion.held_density import Parameters, density
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 

@@ -14,8 +14,8 @@ import pytest
 
 import ngmm
 from ngmm.errors import NotSupportedError, OptionError
-from ngmm.inference import kenward_roger_blocks
-from ngmm.inference.kenward_roger import (
+from ngmm.inference.wald import kenward_roger_blocks
+from ngmm.inference.wald.kenward_roger import (
     kenward_roger,
     kenward_roger_table,
     matched_moments,

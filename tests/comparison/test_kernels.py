@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ngmm.inference.kernels import (
+from ngmm.inference.score.kernels import (
     ArcCosine,
     between_share,
     features,

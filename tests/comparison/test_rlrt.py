@@ -17,7 +17,7 @@ import pytest
 
 import ngmm
 from ngmm.design import build_design
-from ngmm.inference.rlrt import simulate_ratio, spectrum
+from ngmm.inference.ratio.exact import simulate_ratio, spectrum
 
 AT = (0.01, 0.5, 1.0, 2.0, 4.0, 6.0)
 # R's row numbers, from 1.

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import ngmm
-from ngmm.inference.score import (
+from ngmm.inference.score.statistic import (
     effective_df,
     gaussian_score,
     generalized_engine,

@@ -9,9 +9,9 @@ import ngmm
 from ngmm.diagnostics.checks import additive
 from ngmm.errors import ConvergenceWarning
 from ngmm.inference.conditional_aic import conditional_aic, estimation_term
+from ngmm.inference.deletion.leverage import leverage
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.generalized import GeneralizedAnalysis
-from ngmm.inference.leverage import leverage
 
 
 @pytest.mark.parametrize(

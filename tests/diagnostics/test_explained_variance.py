@@ -11,7 +11,7 @@ import ngmm
 from ngmm import families
 from ngmm.diagnostics import icc, r2
 from ngmm.errors import NotSupportedError, OptionError
-from ngmm.inference.observation_variance import observation_variance
+from ngmm.inference.marginal.observation_variance import observation_variance
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import pytest
 import ngmm
 from ngmm.diagnostics import influence
 from ngmm.errors import OptionError
-from ngmm.inference.influence import Parts, newton_step
-from ngmm.inference.influence_gaussian import (
+from ngmm.inference.deletion.gaussian import (
     Component,
     components_of,
     profiled,
 )
+from ngmm.inference.deletion.one_step import Parts, newton_step
 from ngmm.likelihood.choose import accurate_engine
 from ngmm.likelihood.engines import QuadratureEngine
 from ngmm.likelihood.maximise import profile_at, to_numpy

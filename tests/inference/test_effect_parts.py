@@ -8,9 +8,9 @@ import pytest
 from ngmm.errors import OptionError
 from ngmm.families.links import LINKS
 from ngmm.inference.joint_modes import joint_modes, spherical_columns
-from ngmm.inference.marginal_curvature import marginal_curvature
-from ngmm.inference.marginal_mean import marginal_mean
-from ngmm.inference.multiplicity import adjusted, adjusted_critical, check_adjust
+from ngmm.inference.marginal.curvature import marginal_curvature
+from ngmm.inference.marginal.mean import marginal_mean
+from ngmm.inference.wald.multiplicity import adjusted, adjusted_critical, check_adjust
 
 
 @pytest.mark.parametrize("name", ["logit", "probit", "cloglog", "log", "sqrt"])

@@ -14,7 +14,7 @@ from scipy import integrate, stats
 
 from ngmm.errors import OptionError
 from ngmm.families import LINKS
-from ngmm.inference.marginal_mean import (
+from ngmm.inference.marginal.mean import (
     link_slope,
     marginal_mean,
     marginal_slope,
@@ -135,6 +135,6 @@ def test_a_row_does_not_depend_on_the_others(rows: list[tuple[float, float]]) ->
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     m, v = np.linspace(-3, 3, 50), np.full(50, 2.0)
     before = [f(LINKS["logit"], m, v) for f in (marginal_mean, marginal_variance)]
-    monkeypatch.setattr("ngmm.inference.marginal_mean.CHUNK", 1000)
+    monkeypatch.setattr("ngmm.inference.marginal.mean.CHUNK", 1000)
     after = [f(LINKS["logit"], m, v) for f in (marginal_mean, marginal_variance)]
     np.testing.assert_allclose(after, before, rtol=1e-14)

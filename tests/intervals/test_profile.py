@@ -209,7 +209,7 @@ def test_curve_rises_through_the_estimate() -> None:
 
 
 def test_one_program_serves_all_parameters() -> None:
-    from ngmm.inference.profile_gaussian import _hold_at
+    from ngmm.inference.profile.gaussian import _hold_at
 
     profile(sleep(), parameters="sigma")
     before = _hold_at.cache_size()

@@ -29,6 +29,9 @@ from ngmm.linalg import Values
 
 Vector = NDArray[np.float64]
 
+# Newton steps of a search at most.
+MAX_STEPS = 100
+
 Evaluate = Callable[[Array, Values], tuple[Evaluation, Values]]
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from ngmm.families import Family
-from ngmm.inference.marginal_mean import link_slope
+from ngmm.inference.marginal.mean import link_slope
 
 LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
 BINARY = ("bernoulli", "binomial", "betabinomial")

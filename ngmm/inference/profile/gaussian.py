@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
 from ngmm.estimation.newton import Evaluation
-from ngmm.inference.profile_chart import Chart, Held, minimise_held
+from ngmm.inference.profile.chart import MAX_STEPS, Chart, Held, minimise_held
 from ngmm.likelihood.elimination import System, eliminate
 from ngmm.likelihood.gaussian import profile
 from ngmm.likelihood.layout import Layout
@@ -31,8 +31,6 @@ from ngmm.likelihood.problem import GaussianProblem
 from ngmm.linalg import Values, precise
 
 Vector = NDArray[np.float64]
-
-MAX_STEPS = 100
 
 
 class Pin(NamedTuple):

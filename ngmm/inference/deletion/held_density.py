@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ngmm.covariance import factor_numpy, pattern
 from ngmm.design import RandomDesign
-from ngmm.inference.influence_gaussian import components_of
+from ngmm.inference.deletion.gaussian import components_of
 from ngmm.inference.joint_modes import spherical_columns
 from ngmm.likelihood import laplace, single
 from ngmm.likelihood.choose import accurate_engine

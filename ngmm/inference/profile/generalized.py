@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
 from ngmm.estimation.newton import Evaluation
-from ngmm.inference.profile_chart import Chart, Held, minimise_held
+from ngmm.inference.profile.chart import MAX_STEPS, Chart, Held, minimise_held
 from ngmm.likelihood import laplace, single
 from ngmm.likelihood.engines import Engine, LaplaceEngine, QuadratureEngine
 from ngmm.likelihood.generalized import GeneralizedProblem
@@ -22,8 +22,6 @@ from ngmm.likelihood.observations import Rows
 from ngmm.linalg import Values, precise
 
 Vector = NDArray[np.float64]
-
-MAX_STEPS = 100
 
 
 def _by_quadrature(

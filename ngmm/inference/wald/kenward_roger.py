@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from ngmm.covariance import factor_numpy, pattern
 from ngmm.errors import OptionError
-from ngmm.inference.kenward_roger_blocks import Blocks, independent_blocks
-from ngmm.inference.wald_tests import WaldTest, combinations, f_tail
+from ngmm.inference.wald.kenward_roger_blocks import Blocks, independent_blocks
+from ngmm.inference.wald.tests import WaldTest, combinations, f_tail
 from ngmm.likelihood.information import covariance_from_information
 from ngmm.model import GaussianEstimate, Model
 
@@ -196,7 +196,7 @@ def kenward_roger(model: Model, estimate: GaussianEstimate) -> KenwardRoger:
     ------
     NotSupportedError
         If crossed random effects make a block of more than
-        `ngmm.inference.kenward_roger_blocks.MAX_BLOCK`.
+        `ngmm.inference.wald.kenward_roger_blocks.MAX_BLOCK`.
 
     Notes
     -----

@@ -15,7 +15,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
-from ngmm.inference.score import (
+from ngmm.inference.score.statistic import (
     generalized_engine,
     generalized_score,
     padded,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngmm.estimation.status import Status
-from ngmm.inference.profile_chart import Held
+from ngmm.inference.profile.chart import Held
 
 Vector = NDArray[np.float64]
 

@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 from ngmm.covariance import Pattern, pattern
 from ngmm.design import Design
 from ngmm.errors import NotSupportedError
-from ngmm.inference.gaussian import GaussianAnalysis
-from ngmm.inference.generalized import GeneralizedAnalysis
-from ngmm.inference.influence_gaussian import (
+from ngmm.inference.deletion.gaussian import (
     Component,
     Profiled,
     Sums,
     components_of,
     profiled,
 )
+from ngmm.inference.gaussian import GaussianAnalysis
+from ngmm.inference.generalized import GeneralizedAnalysis
 from ngmm.likelihood import laplace, single
 from ngmm.likelihood.choose import accurate_engine
 from ngmm.likelihood.engines import LaplaceEngine, QuadratureEngine

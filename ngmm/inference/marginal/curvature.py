@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
 from ngmm.families import Link
-from ngmm.inference.marginal_mean import CHUNK, nodes
+from ngmm.inference.marginal.mean import CHUNK, nodes
 from ngmm.linalg import precise
 
 Vector = NDArray[np.float64]

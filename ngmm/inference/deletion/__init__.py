@@ -1,0 +1,1 @@
+"""What leaving out a row or a group would change."""

@@ -1,0 +1,1 @@
+"""Means and variances over the random effects."""

@@ -1,0 +1,1 @@
+"""Profile likelihoods: a parameter held, the others maximised."""

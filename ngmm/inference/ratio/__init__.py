@@ -1,0 +1,1 @@
+"""Laws of likelihood ratios of variances, which are tested at a bound."""

@@ -1,0 +1,1 @@
+"""Score tests of networks: random weights as a Gaussian process."""

@@ -1,0 +1,1 @@
+"""Tests from estimates and their covariance: F, t and Wald."""
