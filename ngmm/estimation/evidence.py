@@ -8,8 +8,9 @@ from numbers import Integral
 
 from ngmm.errors import OptionError
 
-# Widths of the hidden layer that are tried when none is given.
-WIDTHS = (3, 4, 6, 8, 12)
+# Widths of the hidden layer that are tried when none is given. Narrow ones have the
+# higher evidence and the larger bias: their bands hold too little.
+WIDTHS = (6, 12, 20)
 # Wider ones where there are many rows to learn from: (rows, widths).
 WIDER = ((5_000, (4, 8, 12, 16)), (30_000, (8, 16, 24)))
 # Searches that "auto" makes at most, of all widths together, and at least.

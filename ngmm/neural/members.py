@@ -174,6 +174,9 @@ def _member(
     x = _rectified(np.array(last.x), model)
     symmetric = 0.5 * (A + A.T)
     covariance = np.asarray(np.linalg.pinv(symmetric, hermitian=True), np.float64)
+    pull = np.zeros((len(A), len(last.edf)))
+    pull[np.arange(w.start, w.stop), groups] = penalty * np.array(last.x)[w]
+    covariance += spread(covariance @ pull, np.asarray(last.edf))
     # Columns of Lambda whose sign was turned take their covariances with them.
     signs = np.where(x * np.asarray(last.x) < 0.0, -1.0, 1.0)
     covariance = covariance * np.outer(signs, signs)
@@ -203,6 +206,25 @@ def occam(edf: Vector) -> float:
     """
     width = 0.5 * np.log(4.0 * np.pi / np.maximum(edf, 1e-12))
     return float(np.minimum(width - np.log(LOG_RANGE), 0.0).sum())
+
+
+def spread(moved: Matrix, edf: Vector) -> Matrix:
+    """What the penalties' own uncertainty adds to the covariance of the parameters.
+
+    Parameters
+    ----------
+    moved
+        (parameters, groups) how far a unit more of each log penalty moves them.
+    edf
+        (groups,) well-determined weights: the variance of the log of a penalty is 2 /
+        edf (MacKay 1992), or less where it is known by its range alone.
+
+    References
+    ----------
+    Wood, Pya & Safken (2016), J. Am. Stat. Assoc. 111, 1548-1563, section 3.3.
+    """
+    variance = np.minimum(2.0 / np.maximum(edf, 1e-12), LOG_RANGE**2 / 12.0)
+    return np.asarray((moved * variance) @ moved.T, dtype=np.float64)
 
 
 def symmetries(z2: Vector, model: NeuralModel, stack: Stack) -> float:

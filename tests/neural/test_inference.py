@@ -32,7 +32,11 @@ def fitted(name: str) -> Any:
 
 @cache
 def covariance(name: str) -> Any:
-    """Inverse of the penalised information in (beta, w, theta, log sigma)."""
+    """Inverse of the penalised information in (beta, w, theta, log sigma).
+
+    With what the penalties' uncertainty adds (Wood, Pya & Safken 2016): log penalties
+    vary by 2 / edf, and the maximum with them, here by differences.
+    """
     fit = fitted(name)
     networks = fit.networks
     (member,) = networks.members
@@ -42,8 +46,28 @@ def covariance(name: str) -> Any:
     p = len(e.beta)
     information = -found.hessian
     at = np.arange(p, p + J.shape[1])
-    information[at, at] += np.exp(member.log_penalty)[networks.groups]
-    return np.linalg.inv(information), J
+    x = np.zeros(len(information))
+    x[at] = networks.weights(member)
+
+    def penalised(log_penalty: Any) -> Any:
+        out = information.copy()
+        out[at, at] += np.exp(log_penalty)[networks.groups]
+        return out
+
+    # Where the slope of the likelihood, of curvature `information`, is the penalty's.
+    pull = (penalised(member.log_penalty) - information) @ x + information @ x
+    found = np.linalg.inv(penalised(member.log_penalty))
+    for k, edf in enumerate(member.edf):
+        h = 1e-4 * np.eye(len(member.edf))[k]
+        ends = [
+            np.linalg.solve(penalised(member.log_penalty + sign * h), pull)
+            for sign in (1, -1)
+        ]
+        moved = (ends[0] - ends[1]) / 2e-4
+        # The range of log penalties is from log 1e-3 to log 1e7, uniform a priori.
+        variance = min(2.0 / max(edf, 1e-9), np.log(1e10) ** 2 / 12.0)
+        found += variance * np.outer(moved, moved)
+    return found, J
 
 
 @pytest.mark.parametrize("name", FORMULAS)
