@@ -199,6 +199,7 @@ def test_simulate_is_reproducible_and_refit_finds_the_estimate_again() -> None:
     assert other.loglik != fit.loglik
 
 
+@pytest.mark.slow
 def test_two_dimensions_count_without_their_rotation() -> None:
     data, _ = rank_one()
     data = data.assign(z=np.random.default_rng(1).standard_normal(len(data)))

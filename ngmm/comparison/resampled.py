@@ -17,8 +17,9 @@ from ngmm.errors import DataError, NgmmError, OptionError
 from ngmm.estimation.status import Status
 from ngmm.progress import ProgressLine
 from ngmm.results import MixedModelFit
-from ngmm.results.formatting import p_value as p_text
+from ngmm.results.columns import Count, Label, Number, PValue
 from ngmm.results.simulation import check_count, check_seed
+from ngmm.results.table import Table, Tabled
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -34,8 +35,8 @@ N, N_NETWORKS = 999, 199
 MISSED = 1e-4
 
 
-@dataclass(frozen=True, eq=False)
-class BootstrapTest:
+@dataclass(frozen=True, eq=False, repr=False)
+class BootstrapTest(Tabled):
     """A likelihood-ratio test by simulation.
 
     Attributes
@@ -91,18 +92,20 @@ class BootstrapTest:
     def to_frame(self) -> pd.DataFrame:
         """The numbers as one row."""
         names = ("statistic", "p_value", "std_error", "n", "n_exceeding", "n_failed")
-        return pd.DataFrame([{name: getattr(self, name) for name in names}])
+        row = {name: getattr(self, name) for name in names}
+        return pd.DataFrame([row], index=pd.Index(["ratio"], dtype=object))
 
-    def __str__(self) -> str:
-        return (
-            f"statistic {self.statistic:.4g}, p {p_text(self.p_value)} "
-            f"(Monte Carlo error {self.std_error:.2g})\n{self.method}"
+    def to_table(self) -> Table:
+        """The same, printable."""
+        columns = (
+            Label(),
+            Number("statistic", "statistic", decimals=3),
+            Count("n", "data sets"),
+            Count("n_exceeding", "as large"),
+            PValue("p_value"),
         )
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
+        caption = f"{self.method}; Monte Carlo error of p {self.std_error:.2g}"
+        return Table(self.to_frame(), caption, columns, "Bootstrap test")
 
 
 def bootstrap_test(

@@ -34,7 +34,7 @@ from ngmm.progress import ProgressLine, check_progress
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Count, Label, Number, PValue
 from ngmm.results.simulation import check_count, check_seed, simulate_responses
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 # Features that a test uses: of a Gaussian model they cost next to nothing; otherwise
 # each is a column of derivatives by node. Those beyond hold less than 0.1 % of the
@@ -48,7 +48,7 @@ CALIBRATIONS = ("auto", "mixture", "simulation")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ScoreResult:
+class ScoreResult(Tabled):
     """The score test of networks.
 
     Attributes
@@ -121,15 +121,6 @@ class ScoreResult:
         )
         caption = f"null model: {self.null}\n{self.method}"
         return Table(self.to_frame(), caption, columns, title="Score test")
-
-    def __str__(self) -> str:
-        return str(self.to_table())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.to_table().to_html()
 
 
 def score_test(

@@ -25,11 +25,11 @@ from ngmm.progress import ProgressLine, check_progress
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Count, Label, Number, PValue
 from ngmm.results.simulation import check_count, check_seed
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SplitResult:
+class SplitResult(Tabled):
     """A split likelihood-ratio test.
 
     Attributes
@@ -108,15 +108,6 @@ class SplitResult:
         )
         caption = f"null model: {self.formulas[0]}\n{self.method}"
         return Table(self.to_frame(), caption, columns, title="Split test")
-
-    def __str__(self) -> str:
-        return str(self.to_table())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.to_table().to_html()
 
 
 def split_test(

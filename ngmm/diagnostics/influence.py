@@ -16,14 +16,14 @@ from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Count, Label, Number
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 # Levels that are printed; the frame has all.
 SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Influence:
+class Influence(Tabled):
     """What the levels of a grouping factor do to the estimates.
 
     Attributes
@@ -52,7 +52,8 @@ class Influence:
         """Cook's distances and DFBETAS by level, as a copy."""
         return self.table.copy()
 
-    def _table(self) -> Table:
+    def to_table(self) -> Table:
+        """The most influential levels."""
         shown = self.table.sort_values("cook", ascending=False, kind="stable")
         left_out = len(shown) - SHOWN
         columns = (
@@ -69,15 +70,6 @@ class Influence:
             f"{left_out} levels of less influence not shown; " if left_out > 0 else ""
         )
         return Table(shown.head(SHOWN), more + self.caption, columns, "Influence")
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self._table().to_html()
 
 
 def influence(fit: MixedModelFit, by: str | None = None) -> Influence:

@@ -10,11 +10,11 @@ from ngmm.diagnostics.checks import additive, check_fit
 from ngmm.diagnostics.variances import Variances, variances
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Label, Number
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class R2:
+class R2(Tabled):
     """Shares of the variance that the model explains.
 
     Attributes
@@ -38,7 +38,8 @@ class R2:
             {"r2": [self.marginal, self.conditional]}, index=["marginal", "conditional"]
         )
 
-    def _table(self) -> Table:
+    def to_table(self) -> Table:
+        """Both shares, and the variances they are made of."""
         v = self.variances
         between = ", ".join(f"{g} {value:.4g}" for g, value in v.random.items())
         caption = (
@@ -48,15 +49,6 @@ class R2:
         return Table(
             self.to_frame(), caption, (Label(), Number("r2", "R2", decimals=3)), "R2"
         )
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self._table().to_html()
 
 
 def r2(fit: MixedModelFit, method: str = "auto") -> R2:

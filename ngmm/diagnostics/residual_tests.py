@@ -25,14 +25,14 @@ from ngmm.results import MixedModelFit
 from ngmm.results.columns import Label, Number, PValue
 from ngmm.results.response import draw
 from ngmm.results.simulation import check_count, check_seed, simulate_responses
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ResidualTests:
+class ResidualTests(Tabled):
     """Quantile residuals and what three tests say of them.
 
     Attributes
@@ -53,7 +53,8 @@ class ResidualTests:
         """The tests, as a copy."""
         return self.tests.copy()
 
-    def _table(self) -> Table:
+    def to_table(self) -> Table:
+        """The tests, one below the other."""
         columns = (
             Label(),
             Number("statistic", "statistic"),
@@ -61,15 +62,6 @@ class ResidualTests:
             PValue("p_value"),
         )
         return Table(self.tests, self.caption, columns, "Residuals")
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self._table().to_html()
 
 
 def residual_tests(

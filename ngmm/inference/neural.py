@@ -1,9 +1,10 @@
 r"""Inference for models with networks, from the penalised information.
 
 About a posterior mode the weights, the fixed effects and the variance parameters are
-jointly normal with the inverse of the penalised information as covariance. What
-concerns the fixed effects or the variances alone therefore allows for the flexibility
-of the networks. Averaged fits add the variance between them.
+jointly normal with the inverse of the penalised information as covariance, to which
+the uncertainty of the penalties is added. What concerns the fixed effects or the
+variances alone therefore allows for the flexibility of the networks. Averaged fits add
+the variance between them.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from ngmm.intervals.resampling import check_resample, parametric, resampled
 from ngmm.intervals.tables import interval_table
 from ngmm.progress import ProgressLine, check_progress
 from ngmm.results.simulation import check_count, check_seed
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 if TYPE_CHECKING:
     from ngmm.results.fit import MixedModelFit
@@ -39,7 +39,7 @@ HOW = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bootstrap:
+class Bootstrap(Tabled):
     """Estimates of all parameters from many data sets like the one at hand.
 
     Attributes
@@ -181,18 +181,8 @@ class Bootstrap:
         found = influence(self.fit, self.groups)
         return np.array([acceleration(column) for column in found.T])
 
-    def __str__(self) -> str:
+    def to_table(self) -> Table:
         """Estimates, bias and standard errors."""
-        return str(self._table())
-
-    def __repr__(self) -> str:
-        """As printed."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self._table().to_html()
-
-    def _table(self) -> Table:
         frame = pd.DataFrame(
             {
                 "estimate": self.estimate,

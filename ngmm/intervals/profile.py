@@ -28,7 +28,7 @@ from ngmm.inference.profile.space import Target
 from ngmm.inference.quantiles import check_level, critical
 from ngmm.intervals.naming import chosen, wald
 from ngmm.intervals.tables import interval_table
-from ngmm.results.table import Table
+from ngmm.results.table import Table, Tabled
 
 if TYPE_CHECKING:
     from ngmm.results.fit import MixedModelFit
@@ -43,7 +43,7 @@ NOTES = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Profile:
+class Profile(Tabled):
     """Profile-likelihood limits, and the curves they were read from.
 
     Attributes
@@ -72,16 +72,9 @@ class Profile:
         """The curves: columns parameter, value, zeta."""
         return self.curve.copy()
 
-    def __str__(self) -> str:
-        """The limits."""
-        return str(self.conf_int())
-
-    def __repr__(self) -> str:
-        """As printed."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.conf_int().to_html()
+    def to_table(self) -> Table:
+        """The limits, as from `conf_int`."""
+        return self.conf_int()
 
 
 def profile(

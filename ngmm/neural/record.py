@@ -35,8 +35,8 @@ class Member:
     x
         (beta, w, tau).
     covariance
-        Posterior covariance of x: inverse of the penalised information; None where it
-        was not computed.
+        Posterior covariance of x: inverse of the penalised information, and what the
+        uncertainty of the penalties adds; None where it was not computed.
     share
         Its weight in the average; shares sum to one.
     evidence, loglik

@@ -95,3 +95,20 @@ class Table:
             title=one_line(self.title),
             caption=self.caption,
         )
+
+
+class Tabled:
+    """A result that is shown as a table, in a terminal and in a notebook."""
+
+    def to_table(self) -> Table:
+        """The result as a table."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.to_table().to_text()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_table().to_html()

@@ -230,6 +230,7 @@ def test_generalized_levels_agree_with_the_engine_and_with_refits(
     assert error.max() < 0.15 * max(size, 0.1)
 
 
+@pytest.mark.slow
 def test_crossed_generalized_factors_by_laplace() -> None:
     r = np.random.default_rng(2)
     a, b = (m.ravel() for m in np.meshgrid(np.arange(12), np.arange(8)))

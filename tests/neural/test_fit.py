@@ -159,7 +159,9 @@ def test_a_function_is_found() -> None:
     assert np.mean(error**2) < 0.05 < 0.2 < np.mean(f**2)
 
 
-@pytest.mark.parametrize("truth", ["nothing", "linear"])
+@pytest.mark.parametrize(
+    "truth", [pytest.param("nothing", marks=pytest.mark.slow), "linear"]
+)
 def test_no_curvature_is_found_where_there_is_none(truth: str) -> None:
     edf, gains = [], []
     for seed in range(6):
