@@ -7,7 +7,7 @@ user would ask, through the public functions.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,8 @@ import pandas as pd
 import ngmm
 import simulate
 
-Counts = dict[str, bool]
+# What happened, or the share of points at which it did.
+Counts = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,16 @@ def network(seed: int, groups: int, family: str) -> Counts:
     """A linear term beside a network, and bands of its partial effects."""
     data = simulate.curved(seed, groups, family)
     fit = ngmm.fit("y ~ t + nn(a, b) + (1 | g)", data, family=family)
-    out = {"Wald, beside a network": _covers(fit.conf_int().frame, "t", 0.5)}
+    out: dict[str, float] = {
+        "Wald, beside a network": _covers(fit.conf_int().frame, "t", 0.5)
+    }
     grid = np.linspace(-0.9, 0.9, 7)
+    both = {"a": grid, "b": grid}
+    frame = ngmm.effects.partial(fit, "nn(a, b)", ["a", "b"], grid=both).to_frame()
+    f = simulate.surface(frame["a"].to_numpy(), frame["b"].to_numpy())
+    f -= simulate.surface(data["a"].to_numpy(), data["b"].to_numpy()).mean()
+    inside = (frame["conf_low"] <= f) & (f <= frame["conf_high"])
+    out["bands of f, over its inputs"] = float(inside.mean())
     for name, other in (("a", "b"), ("b", "a")):
         found = ngmm.effects.partial(fit, "nn(a, b)", name, grid={name: grid})
         frame = found.to_frame()
@@ -160,9 +169,10 @@ for family in ("gaussian", "bernoulli"):
     CELLS[f"intervals: {family}, 50 groups"] = Cell(
         partial(wald, groups=50, family=family), 2000, "coverage"
     )
-    CELLS[f"network: {family}, 50 groups"] = Cell(
-        partial(network, groups=50, family=family), 200, "coverage"
-    )
+    for groups in (50, 200):
+        CELLS[f"network: {family}, {groups} groups"] = Cell(
+            partial(network, groups=groups, family=family), 200, "coverage"
+        )
 for groups in (30, 100, 300):
     CELLS[f"random slope by REML: gaussian, {groups} groups"] = Cell(
         partial(slope, groups=groups, family="gaussian", reml=True), 2000

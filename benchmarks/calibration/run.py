@@ -17,12 +17,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from cells import CELLS
+import numpy as np
+from cells import CELLS, Counts
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "calibration.json"
 
 
-def one(task: tuple[str, int]) -> dict[str, bool] | str:
+def one(task: tuple[str, int]) -> Counts | str:
     """What happened in one data set, or why nothing did."""
     name, seed = task
     warnings.simplefilter("ignore")
@@ -43,10 +44,10 @@ def run(name: str, sets: int, first: int, workers: int) -> dict[str, Any]:
     counted = [f for f in found if not isinstance(f, str)]
     rates = {}
     for key in counted[0] if counted else ():
-        rate = sum(f[key] for f in counted) / len(counted)
+        each = np.array([float(f[key]) for f in counted])
         rates[key] = {
-            "rate": round(rate, 4),
-            "error": round((rate * (1 - rate) / len(counted)) ** 0.5, 4),
+            "rate": round(float(each.mean()), 4),
+            "error": round(float(each.std() / len(each) ** 0.5), 4),
         }
     return {
         "cell": name,
