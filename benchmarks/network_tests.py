@@ -67,7 +67,8 @@ def run(task: tuple) -> list[tuple[float, float]]:
             found = split_test(m0, m1, n_splits=1, seed=seed, progress=False)
             out.append((found.p_value, np.nan))
             continue
-        y = m0.simulate(1, seed=seed)[0]
+        # Not the seed of the data: its draws would come again, as noise.
+        y = m0.simulate(1, seed=10**9 + seed)[0]
         simulated = m1.refit(y).loglik - m0.refit(y).loglik
         out.append((2 * (m1.loglik - m0.loglik), 2 * simulated))
     return out
