@@ -29,7 +29,14 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     return hard_data
 
 
-@pytest.mark.parametrize("number", [*SMALL_GROUPS, *TWO_EFFECTS])
+@pytest.mark.parametrize(
+    "number",
+    [
+        *SMALL_GROUPS,
+        *TWO_EFFECTS[:1],
+        *(pytest.param(n, marks=pytest.mark.slow) for n in TWO_EFFECTS[1:]),
+    ],
+)
 def test_verdict_holds(bench: Any, number: int) -> None:
     found = bench.judge(bench.hard_set(number))
     assert not found.false_ok, bench.line(found)

@@ -40,8 +40,6 @@ QUICK = (
     "glmm_cbpp_weights",
     "glmm_contra_slope",
     "glmm_verbagg_crossed",
-    "glmm_grouse_poisson",
-    "glmm_epil_logs_agq9",
     "glmm_gopher_offset_agq1",
 )
 
@@ -203,7 +201,14 @@ def test_singular_fits_are_reported(case: ReferenceCase, fit: MixedModelFit) -> 
 # Default settings against the exact likelihood ----------------------------------------
 
 
-@pytest.fixture(scope="module", params=EXACT)
+@pytest.fixture(
+    scope="module",
+    params=[
+        # Several effects of 294 subjects compile and run the longest.
+        pytest.param(i, marks=pytest.mark.slow) if i == "oracle_toenail_slope" else i
+        for i in EXACT
+    ],
+)
 def exact(request: pytest.FixtureRequest) -> ReferenceCase:
     return load_reference_case(request.param)
 

@@ -103,7 +103,7 @@ def test_derivatives_against_values_of_sixty_digits(family: Family) -> None:
             np.testing.assert_allclose(value, true, rtol=1e-9, atol=1e-14)
 
 
-@every_link
+@every_quick_link
 def test_each_derivative_against_differences_of_the_one_before(family: Family) -> None:
     setting = SETTINGS[family.name]
     moderate = [0.4, 1.3] if family.transform.lower == 0 else [-1.7, -0.2, 0.6, 1.4]

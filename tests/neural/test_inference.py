@@ -70,7 +70,10 @@ def covariance(name: str) -> Any:
     return found, J
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == "slopes" else n for n in FORMULAS],
+)
 def test_the_model_is_that_of_its_own_parameters(name: str) -> None:
     fit = fitted(name)
     e = fit.estimate

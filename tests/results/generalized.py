@@ -42,7 +42,14 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 NAMES = tuple(EXAMPLES)
 # They take long to compile; other tests of these families and links remain.
-SLOW = ("beta", "betabinomial", "cloglog", "inverse_gaussian", "negative_binomial")
+SLOW = (
+    "beta",
+    "betabinomial",
+    "binomial",
+    "cloglog",
+    "inverse_gaussian",
+    "negative_binomial",
+)
 CASES = tuple(
     pytest.param(n, marks=pytest.mark.slow) if n in SLOW else pytest.param(n)
     for n in NAMES

@@ -80,7 +80,10 @@ def test_what_is_known_of_the_error() -> None:
 
 
 @pytest.mark.parametrize("transformation", TRANSFORMATIONS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    ["single", pytest.param("crossed", marks=pytest.mark.slow)],
+)
 def test_first_order_methods_reach_the_optimum_of_newton(
     name: str, transformation: str
 ) -> None:
