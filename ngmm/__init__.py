@@ -10,8 +10,10 @@ from ngmm import errors as errors
 from ngmm import families as families
 from ngmm.api import fit as fit
 from ngmm.design import build_design as build_design
+from ngmm.estimation.adversary import Adversary as Adversary
 from ngmm.estimation.estimators import Newton as Newton
 from ngmm.estimation.evidence import Evidence as Evidence
+from ngmm.estimation.joint import Joint as Joint
 from ngmm.estimation.stochastic import Stochastic as Stochastic
 from ngmm.formula import parse as parse
 from ngmm.likelihood.rules import AdaptiveQuadrature as AdaptiveQuadrature
@@ -30,7 +32,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaptiveQuadrature",
+    "Adversary",
     "Evidence",
+    "Joint",
     "Laplace",
     "MixedModelFit",
     "Model",

@@ -60,6 +60,7 @@ def fit(
     quad: Any = "auto",
     networks: Mapping[str, Any] | None = None,
     estimator: Any = "auto",
+    adversary: Any = None,
     df: str = "auto",
     contrasts: Mapping[str, Any] | None = None,
     na_action: str = "drop",
@@ -112,7 +113,11 @@ def fit(
     estimator
         ``"auto"``, ``ngmm.Newton(max_steps=...)``, or any optax transformation such as
         ``optax.lbfgs()``, run on all the data at every step. With networks ``"auto"``,
-        ``ngmm.Evidence(...)``, or ``ngmm.Stochastic(...)`` for those in the fixed part.
+        ``ngmm.Evidence(...)``, or for those in the fixed part ``ngmm.Stochastic(...)``
+        and ``ngmm.Joint(...)``.
+    adversary
+        ``ngmm.Adversary(group="site")`` trains networks so that they say little of the
+        group; None for not.
     df
         Denominators of t tests of Gaussian models: ``"auto"`` and ``"satterthwaite"``;
         ``"kenward-roger"``, which also corrects the standard errors of coefficients
@@ -187,6 +192,7 @@ def fit(
         "quad": quad,
         "networks": networks,
         "estimator": estimator,
+        "adversary": adversary,
         "df": df,
         "contrasts": contrasts,
         "na_action": na_action,
@@ -200,7 +206,7 @@ def fit(
     terms = parse(formula)
     rule = rule_of(quad, chosen, terms)
     check_networks(terms, reml, df)
-    maximise = estimator_of(estimator, terms, networks, seed, progress)
+    maximise = estimator_of(estimator, terms, networks, seed, progress, adversary)
     _check_terms(terms, chosen, trials)
     design, spec = build_design(
         terms,

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ngmm.errors import OptionError, did_you_mean
+from ngmm.estimation.adversary import Adversary
 from ngmm.estimation.estimators import FullBatch, Newton, is_transformation
 from ngmm.estimation.evidence import Evidence
+from ngmm.estimation.joint import Joint
 from ngmm.estimation.stochastic import Stochastic
 from ngmm.families import Family
 from ngmm.formula import ModelFormula
@@ -142,14 +144,35 @@ def rule_of(quad: Any, family: Family, terms: ModelFormula) -> Rule:
     return as_rule("auto")
 
 
+def _adversary_of(adversary: Any, terms: ModelFormula) -> Adversary | None:
+    """What networks are trained against; None for nothing, and for a strength of 0."""
+    if adversary is None:
+        return None
+    if isinstance(adversary, type) and issubclass(adversary, Adversary):
+        raise OptionError('adversary is a class: call it, ngmm.Adversary(group="site")')
+    if not isinstance(adversary, Adversary):
+        raise OptionError(
+            f"adversary must be ngmm.Adversary(...), got {adversary!r}; for the group "
+            'write ngmm.Adversary(group="site")'
+        )
+    if not terms.networks:
+        raise OptionError(
+            "an adversary reads the hidden units of a network, and the fixed part has "
+            "none: write nn(x1, x2) in the formula, or leave adversary out"
+        )
+    return None if adversary.is_off else adversary
+
+
 def estimator_of(
     estimator: Any,
     terms: ModelFormula,
     networks: Mapping[str, Any] | None,
     seed: int,
     progress: bool | str,
+    adversary: Any = None,
 ) -> Callable[[Any], Any]:
     """What maximises the likelihood."""
+    opponent = _adversary_of(adversary, terms)
     # What is no mapping is refused with the terms at hand.
     named = dict(networks) if isinstance(networks, Mapping) else {}
     # Keys of jax are made from 63 bits.
@@ -159,14 +182,16 @@ def estimator_of(
         options = check_latent_estimator(estimator, latent[0])
         return LatentEstimator(options, named, seed, progress)
     if terms.networks:
-        return NeuralEstimator(check_estimator(estimator), named, seed, progress)
+        return NeuralEstimator(
+            check_estimator(estimator), named, seed, progress, opponent
+        )
     if isinstance(estimator, str) and estimator == "auto":
         return Newton()
     if isinstance(estimator, Newton | FullBatch):
         return estimator
     if is_transformation(estimator):
         return FullBatch(estimator)
-    if isinstance(estimator, Evidence | Stochastic):
+    if isinstance(estimator, Evidence | Stochastic | Joint):
         raise OptionError(
             f"estimator={estimator!r} fits networks, and the formula has none in its "
             'fixed part; leave it out, or write estimator="auto" in update()'

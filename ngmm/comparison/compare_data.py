@@ -116,6 +116,8 @@ class Source:
             codes = np.unique(own.codes[rows], return_inverse=True)[1]
             levels = pd.RangeIndex(int(codes.max()) + 1)
             random.append(replace(built, codes=codes.astype(np.int32), levels=levels))
+        if trained.networks is not None:
+            random = trained.networks.random(random, new.networks)
         trials = None if full.trials is None else full.trials[rows]
         design: Design = replace(
             full,

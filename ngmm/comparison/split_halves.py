@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.design import NetworkDesign, RandomDesign, check_identifiable
+from ngmm.design import check_identifiable, design_rows
 from ngmm.design.checks import check_events
-from ngmm.design.rank import independent_columns, select_columns
 from ngmm.errors import NgmmError, NotSupportedError, OptionError
 from ngmm.estimation.status import Status
 from ngmm.likelihood.arrangement import is_nested
 from ngmm.model import Model
 from ngmm.neural.fitting import NeuralFit
+from ngmm.neural.held_out import loglik_elsewhere
 from ngmm.results import MixedModelFit
 
 Vector = NDArray[np.float64]
@@ -93,45 +91,8 @@ def halve(
 
 def half_of(fit: MixedModelFit, rows: Rows) -> Half:
     """The model of a fit on some of its rows, by maximum likelihood."""
-    whole = fit.design
-    X = whole.X[rows]
-    kept = independent_columns(X)
-    d = replace(
-        whole,
-        y=whole.y[rows],
-        X=select_columns(X, kept),
-        names=tuple(whole.names[i] for i in kept),
-        column_terms=tuple(whole.column_terms[i] for i in kept),
-        offset=whole.offset[rows],
-        weights=whole.weights[rows],
-        trials=None if whole.trials is None else whole.trials[rows],
-        random=tuple(_random_part(t, rows) for t in whole.random),
-        rows=whole.rows[rows],
-        index=whole.index[rows],
-        networks=tuple(_network_part(t, rows, kept) for t in whole.networks),
-    )
-    return Half(replace(fit.model, design=d, reml=False), kept)
-
-
-def _random_part(term: RandomDesign, rows: Rows) -> RandomDesign:
-    used, codes = np.unique(term.codes[rows], return_inverse=True)
-    return replace(
-        term,
-        Z=term.Z[rows],
-        codes=codes.reshape(-1).astype(np.int32),
-        levels=pd.Index(term.levels[used]),
-    )
-
-
-def _network_part(
-    network: NetworkDesign, rows: Rows, kept: NDArray[np.intp]
-) -> NetworkDesign:
-    place = {int(column): at for at, column in enumerate(kept)}
-    return replace(
-        network,
-        inputs=jax.tree.map(lambda a: np.asarray(a)[rows], network.inputs),
-        shared=tuple(place[c] for c in network.shared if c in place),
-    )
+    part = design_rows(fit.design, rows)
+    return Half(replace(fit.model, design=part.design, reml=False), part.kept)
 
 
 def check_halves(fit: MixedModelFit, halves: Sequence[Half]) -> None:
@@ -187,17 +148,6 @@ def held_out_loglik(fit: MixedModelFit, train: Half, test: Half, rows: Rows) -> 
     found = fit.estimator(train.model)
     # Coefficients of columns that the training rows do not identify are zero.
     X = np.ascontiguousarray(fit.design.X[rows][:, train.kept])
-    d = replace(test.model.design, X=X)
     if isinstance(found, NeuralFit):
-        inputs = [network.inputs for network in d.networks]
-        f = found.networks.outputs(inputs, X).sum(1)
-        d, estimate = replace(d, offset=d.offset + f), found.estimate
-    else:
-        estimate = found
-    # The linear predictor at given beta is all that is needed; X itself may be short
-    # of rank here.
-    d = replace(d, X=np.zeros((len(rows), 0)), offset=d.offset + X @ estimate.beta)
-    model = replace(test.model, design=replace(d, names=(), column_terms=()))
-    sigma = estimate.sigma if model.is_gaussian else None
-    value = model.loglik(estimate.theta, sigma, np.zeros(0), estimate.phi)
-    return float(value) if np.isfinite(value) else -np.inf
+        return loglik_elsewhere(found.estimate, found.networks, test.model, X)
+    return loglik_elsewhere(found, None, test.model, X)

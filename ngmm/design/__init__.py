@@ -21,6 +21,7 @@ from ngmm.design.records import (
     RandomDesign,
 )
 from ngmm.design.spec import DesignSpec
+from ngmm.design.subset import design_rows
 
 __all__ = [
     "Design",
@@ -35,5 +36,6 @@ __all__ = [
     "check_identifiable",
     "check_magnitudes",
     "check_offset",
+    "design_rows",
     "network_warnings",
 ]

@@ -143,7 +143,15 @@ def build_design(
     kept = independent_columns(X)
     X = select_columns(X, kept)
     groups = level_codes(terms.random, frame)
-    random, random_specs = build_random(terms.random, columns, groups, frame, contrasts)
+    names = {name for term in terms.random for name in term.features}
+    random, random_specs = build_random(
+        terms.random,
+        columns,
+        groups,
+        frame,
+        contrasts,
+        {name: terms.network_of(name) for name in names},
+    )
     within = FixedColumns(X, tuple(fixed.column_variables[column] for column in kept))
     networks, network_specs = build_networks(terms, columns, frame, within)
     latent, latent_specs = build_latent(terms, columns, groups, frame)

@@ -39,7 +39,7 @@ def check_term(term: RandomDesign) -> None:
             f"grouping factor '{term.group}' has one level, '{term.levels[0]}': a "
             f"variance between levels needs at least two. Remove {term.label}"
         )
-    if not term.names:
+    if not term.names and term.network is None:
         raise DesignError(f"{term.label} has no column; write (1 | {term.group})")
     for column, name in enumerate(term.names):
         values = term.Z[:, column]

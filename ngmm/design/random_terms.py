@@ -37,11 +37,14 @@ class RandomSpec:
         The grouping factor and its levels.
     correlated
         False for a term written with ``||``.
+    network
+        Position of the network on whose units the term has slopes, or None.
     """
 
     matrix: MatrixSpec
     grouping: Grouping
     correlated: bool
+    network: int | None = None
 
     def build(
         self, columns: Mapping[str, Column], frame: Frame, codes: NDArray[np.int32]
@@ -66,6 +69,7 @@ def build_random(
     groups: Groups,
     frame: Frame,
     contrasts: Mapping[str, Contrast],
+    slopes: Mapping[str, int],
 ) -> tuple[tuple[RandomDesign, ...], tuple[RandomSpec, ...]]:
     """Return the random-effects terms of a formula and how to build them again.
 
@@ -81,6 +85,8 @@ def build_random(
         The complete rows.
     contrasts
         Column name -> coding chosen by the user.
+    slopes
+        Name of a network, as in `RandomTerm.features` -> its position.
 
     Raises
     ------
@@ -97,7 +103,8 @@ def build_random(
         codes, grouping = groups[term.group]
         Z, matrix = build_matrix(term.expr, columns, contrasts, frame.n_rows)
         check_finite(Z, matrix.names, frame.index)
-        spec = RandomSpec(matrix, grouping, term.correlated)
+        network = slopes[term.features[0]] if term.features else None
+        spec = RandomSpec(matrix, grouping, term.correlated, network)
         design = _random_design(spec, Z, codes)
         check_term(design)
         designs.append(design)
@@ -115,4 +122,5 @@ def _random_design(
         codes=codes,
         levels=spec.grouping.levels,
         correlated=spec.correlated,
+        network=spec.network,
     )

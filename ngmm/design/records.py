@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,12 @@ class RandomDesign:
         Labels of the levels in the order of the codes; ``"A:a"`` for an interaction.
     correlated
         False for a term written with ``||``: the columns of ``Z`` are independent.
+    network
+        Position in ``Design.networks`` of the network on whose last hidden units the
+        term has random slopes, ``(1 + nn | g)``; None for none. The units follow the
+        other columns once the network is fitted.
+    n_units
+        How many of the columns of ``Z``, at its end, are such units.
     """
 
     group: str
@@ -51,6 +57,8 @@ class RandomDesign:
     codes: NDArray[np.int32]
     levels: pd.Index
     correlated: bool
+    network: int | None = None
+    n_units: int = 0
 
     @property
     def n_levels(self) -> int:
@@ -58,11 +66,29 @@ class RandomDesign:
         return len(self.levels)
 
     @property
+    def n_own(self) -> int:
+        """Number of columns of ``Z`` that are no units of a network."""
+        return len(self.names) - self.n_units
+
+    def with_units(self, units: NDArray[np.float64]) -> RandomDesign:
+        """Return the term with units of its network as further columns, (n, width)."""
+        names = tuple(f"nn[{i + 1}]" for i in range(units.shape[1]))
+        return replace(
+            self,
+            names=(*self.names[: self.n_own], *names),
+            Z=np.hstack([self.Z[:, : self.n_own], units]),
+            n_units=units.shape[1],
+        )
+
+    @property
     def label(self) -> str:
         """The term as a reader would write it: ``(1 + Days | Subject)``."""
-        names = ["1" if name == "Intercept" else name for name in self.names]
+        own = self.names[: self.n_own]
+        names = ["1" if name == "Intercept" else name for name in own]
         if "1" not in names:
             names.insert(0, "0")
+        if self.network is not None:
+            names.append("nn")
         bar = "|" if self.correlated else "||"
         return f"({' + '.join(names)} {bar} {self.group})"
 

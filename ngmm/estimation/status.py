@@ -14,6 +14,7 @@ class Status(IntEnum):
     STALLED = 3
     NOT_FINITE = 4
     INTERRUPTED = 5
+    COLLAPSED = 6
 
     @property
     def sentence(self) -> str:
@@ -27,5 +28,9 @@ _SENTENCES = {
     Status.MAX_STEPS: "the optimiser used all its steps before the gain became small",
     Status.STALLED: "no step, however short, improved the objective any further",
     Status.NOT_FINITE: "the objective is not finite at the starting values",
+    Status.COLLAPSED: (
+        "the adversary undid what the networks had learnt of the response; the best "
+        "epoch before that is kept"
+    ),
     Status.INTERRUPTED: "the user interrupted it; the best point so far is kept",
 }

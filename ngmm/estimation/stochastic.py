@@ -90,8 +90,8 @@ class Stochastic:
                 f"got {self.optimizer!r}"
                 f"{': call it, with a learning rate' if called else ''}"
             )
-        _check_count("epochs", self.epochs)
-        _check_count("batch_groups", self.batch_groups)
+        check_count("epochs", self.epochs)
+        check_count("batch_groups", self.batch_groups)
         real = isinstance(self.validation, Real)
         if (
             not real
@@ -200,7 +200,8 @@ def default_optimizer(n_steps: int) -> Any:
     )
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is neither a positive whole number nor "auto"."""
     if value != "auto":
         _check_whole(name, value, '"auto"')
 

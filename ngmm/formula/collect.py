@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ngmm.errors import FormulaError
 from ngmm.formula.calls import check_call
 from ngmm.formula.groups import parse_groups
-from ngmm.formula.networks import parse_network
+from ngmm.formula.networks import parse_features, parse_network
 from ngmm.formula.render import render
 from ngmm.formula.summands import (
     Summand,
@@ -20,7 +20,7 @@ from ngmm.formula.summands import (
     number_of,
     split_summands,
 )
-from ngmm.formula.terms import NetworkTerm, RandomTerm
+from ngmm.formula.terms import ModelFormula, NetworkTerm, RandomTerm
 from ngmm.formula.tokens import (
     Group,
     Kind,
@@ -48,6 +48,7 @@ class Terms:
     random: list[RandomTerm] = field(default_factory=list[RandomTerm])
     offsets: list[str] = field(default_factory=list[str])
     networks: list[NetworkTerm] = field(default_factory=list[NetworkTerm])
+    features: list[str] = field(default_factory=list[str])
     places: list[Nodes] = field(default_factory=list[Nodes])
 
     def expression(self, *, default: bool = True) -> str:
@@ -69,6 +70,22 @@ def collect(nodes: Nodes) -> Terms:
     terms = Terms()
     _collect_sum(nodes, terms)
     return terms
+
+
+def check_features(terms: ModelFormula, nodes: Nodes) -> None:
+    """Refuse random slopes on the units of a network that the fixed part has not.
+
+    Raises
+    ------
+    FormulaError
+        If no network, or more than one, is meant.
+    """
+    for random in terms.random:
+        for name in random.features:
+            try:
+                terms.network_of(name)
+            except LookupError as error:
+                raise fault(str(error), *nodes) from None
 
 
 def summands_of(nodes: Nodes) -> list[Summand]:
@@ -117,6 +134,10 @@ def _refuse_minus(summand: Summand) -> None:
 def _collect_call(call: Nodes, terms: Terms) -> None:
     """Add ``nn(...)`` or ``offset(...)`` to the terms."""
     if render(call[:1]) == "nn":
+        named = parse_features(call)
+        if named is not None:
+            terms.features.append(named)
+            return
         network = parse_network(call)
         if network in terms.networks:
             raise fault(f"{network} is given twice; keep one", *call)
@@ -138,13 +159,15 @@ def _collect_random(group: Group, terms: Terms) -> None:
     left, bar, right = _split_at_bar(group)
     inner = _collect_left(left)
     # A network varies by itself: (nn(x) | g) has no random intercept beside it.
-    expr = inner.expression(default=bool(inner.fixed) or not inner.networks)
-    if expr == "0" and not inner.networks:
+    alone = bool(inner.networks) and not inner.fixed and not inner.features
+    expr = inner.expression(default=not alone)
+    if expr == "0" and not inner.networks and not inner.features:
         msg = f"no random effect left of the bar; write (1 {bar.text} {render(right)})"
         raise fault(msg, *left)
     networks = tuple(inner.networks)
     for columns in parse_groups(right, render(left), bar.text):
-        term = RandomTerm(expr, columns, bar.text == "|", networks)
+        features = tuple(inner.features)
+        term = RandomTerm(expr, columns, bar.text == "|", networks, features)
         if any(same_effects(term, other) for other in terms.random):
             msg = f"random term {term} is given twice; keep one"
             raise fault(msg, group)
@@ -190,6 +213,11 @@ def _collect_left(nodes: Nodes) -> Terms:
         else:
             msg = "a random term inside another one; write (1 | a) + (1 | b)"
         raise fault(msg, *place)
+    # A bare nn is no column here: these are slopes on the units of the network.
+    terms.features += ["" for term in terms.fixed if term == (True, "nn")]
+    terms.fixed = [term for term in terms.fixed if term != (True, "nn")]
+    if len(set(terms.features)) < len(terms.features):
+        raise fault("nn is given twice left of a bar; keep one", *nodes)
     return terms
 
 
@@ -199,6 +227,7 @@ def same_effects(term: RandomTerm, other: RandomTerm) -> bool:
         term.expr == other.expr
         and set(term.group) == set(other.group)
         and term.networks == other.networks
+        and term.features == other.features
     )
 
 

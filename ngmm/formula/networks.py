@@ -64,6 +64,17 @@ def parse_network(call: Nodes) -> NetworkTerm:
     return NetworkTerm(tuple(inputs), tuple(options.items()))
 
 
+def parse_features(call: Nodes) -> str | None:
+    """Return the name in ``nn(net=name)``, which has no inputs; None otherwise."""
+    arguments = arguments_of(call)
+    name = arguments.items[0] if arguments.items else None
+    is_net = isinstance(name, Token) and name.text == "net"
+    parts = split_at(arguments.items, ",") if is_net else []
+    if len(parts) != 1 or len(parts[0]) < 2:
+        return None
+    return _parse_net(parts[0])
+
+
 def _parse_input(part: Nodes) -> str:
     """Return an input as a formula spells it: a column, or a call such as log(x)."""
     node, text = part[0], render(part)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ngmm.errors import FormulaError
 from ngmm.formula.calls import check_call, check_python
-from ngmm.formula.collect import collect
+from ngmm.formula.collect import check_features, collect
 from ngmm.formula.dialect import columns_of
 from ngmm.formula.render import render
 from ngmm.formula.terms import ModelFormula, Response
@@ -73,7 +73,10 @@ def _parse(text: str) -> ModelFormula:
     left, right = split_sides(text)
     response = parse_response(left, text)
     terms = collect(right)
-    return ModelFormula(
+    if terms.features:
+        msg = "nn() without inputs; name the columns it reads: nn(x1, x2)"
+        raise fault(msg, *right)
+    found = ModelFormula(
         response=response,
         fixed=terms.expression(),
         random=tuple(terms.random),
@@ -81,6 +84,8 @@ def _parse(text: str) -> ModelFormula:
         networks=tuple(terms.networks),
         text=text,
     )
+    check_features(found, right)
+    return found
 
 
 def split_sides(text: str) -> tuple[Nodes, Nodes]:

@@ -56,12 +56,16 @@ class RandomTerm:
         False for ``||``, which removes every correlation.
     networks
         Networks that take a latent value of the level as an input, ``(nn(x) | g)``.
+    features
+        Networks of the fixed part whose last hidden units vary between the levels,
+        ``(1 + nn | g)``: the name of each, ``""`` for the only one.
     """
 
     expr: str
     group: tuple[str, ...]
     correlated: bool = True
     networks: tuple[NetworkTerm, ...] = ()
+    features: tuple[str, ...] = ()
 
     @property
     def group_name(self) -> str:
@@ -71,7 +75,8 @@ class RandomTerm:
     def __str__(self) -> str:
         """Return the term as a formula spells it."""
         parts = [] if self.networks and self.expr == "0" else [self.expr]
-        left = " + ".join([*parts, *map(str, self.networks)])
+        features = (features_text(name) for name in self.features)
+        left = " + ".join([*parts, *features, *map(str, self.networks)])
         bar = "|" if self.correlated else "||"
         return f"({left} {bar} {':'.join(map(quote, self.group))})"
 
@@ -141,6 +146,40 @@ class ModelFormula:
         ]
         return f"{self.response} ~ {' + '.join(terms)}"
 
+    def network_of(self, name: str) -> int:
+        """Return the position in `networks` of the one that random slopes refer to.
+
+        Parameters
+        ----------
+        name
+            As in `RandomTerm.features`.
+
+        Raises
+        ------
+        LookupError
+            If no network, or more than one, is meant.
+        """
+        text = features_text(name)
+        if not self.networks:
+            raise LookupError(
+                f"{text} left of a bar stands for the last hidden units of a network "
+                "of the fixed part, which has none; write y ~ nn(x1, x2) + "
+                f"(1 + {text} | g), or `nn` in backticks for a column of that name"
+            )
+        if not name and len(self.networks) > 1:
+            raise LookupError(
+                f"{text} left of a bar could be any of {len(self.networks)} networks; "
+                "name them, nn(x1, net=first), and write (1 + nn(net=first) | g)"
+            )
+        nets = [dict(network.options).get("net", "") for network in self.networks]
+        found = [i for i, net in enumerate(nets) if not name or net == name]
+        if len(found) != 1:
+            raise LookupError(
+                f"{text} left of a bar: {len(found)} networks of the fixed part have "
+                f"net={name}; write nn(x1, x2, net={name}) for the one that is meant"
+            )
+        return found[0]
+
     @property
     def variables(self) -> tuple[str, ...]:
         """Names of all columns used, each once, in the order of the canonical text."""
@@ -155,6 +194,11 @@ class ModelFormula:
                 names += network.variables
             names += term.group
         return tuple(dict.fromkeys(names))
+
+
+def features_text(name: str) -> str:
+    """Return how a formula spells the last hidden units of a network."""
+    return f"nn(net={_bare(name)})" if name else "nn"
 
 
 def _bare(name: object) -> str:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ngmm.errors import FormulaError
-from ngmm.formula.collect import Terms, collect_summand, same_effects, summands_of
+from ngmm.formula.collect import (
+    Terms,
+    check_features,
+    collect_summand,
+    same_effects,
+    summands_of,
+)
 from ngmm.formula.dialect import columns_of
 from ngmm.formula.parser import parse_response, split_sides
 from ngmm.formula.render import render
@@ -78,6 +84,7 @@ def update(formula: ModelFormula, change: str) -> ModelFormula:
         offsets=tuple(terms.offsets),
         networks=tuple(terms.networks),
     )
+    check_features(changed, right)
     return replace(changed, text=str(changed))
 
 

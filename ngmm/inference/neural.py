@@ -64,10 +64,10 @@ class NeuralAnalysis:
         """The model with the networks' output as a known part."""
         return self.given.model
 
-    @property
+    @cached_property
     def design(self) -> Design:
         """The design, without the networks' output in its offset."""
-        return self.base.design
+        return replace(self.base.design, random=self.model.design.random)
 
     @cached_property
     def outputs(self) -> Matrix:
@@ -194,7 +194,8 @@ class NeuralAnalysis:
         edf, n = float(self.networks.edf.sum()), self.model.design.n_rows
         without = self.networks.without
         gain = None if without is None else self.estimate.loglik - without
-        more = network_messages(edf, n, self.networks.is_finite, gain)
+        against = self.networks.adversary is not None
+        more = network_messages(edf, n, self.networks.is_finite, gain, against=against)
         return Verdict(
             messages=(*search, *found.messages, *more),
             notes=(*found.notes, *member_notes(self.networks.statuses)),

@@ -346,6 +346,8 @@ def search_messages(status: Status, kind: str) -> list[Message]:
     """
     if status is Status.CONVERGED:
         return []
+    if status is Status.COLLAPSED:
+        kind = "adversary"
     found = _SEARCHES[kind]
     return [replace(found, text=f"{found.text}: {status.sentence}")]
 
@@ -361,6 +363,10 @@ _SEARCHES = {
         "well than they could",
         "ngmm.fit(..., estimator=ngmm.Stochastic(epochs=...)) with more epochs",
     ),
+    "adversary": Message(
+        "the adversary was too strong",
+        "ngmm.Adversary(strength=0.1) or less",
+    ),
     "linear": Message(
         "the search for the coefficients did not settle",
         "write the inputs as linear terms, with estimator=ngmm.Newton(max_steps=2000)",
@@ -369,16 +375,26 @@ _SEARCHES = {
 
 
 def network_messages(
-    edf: float, n_rows: int, finite: bool, gain: float | None = None
+    edf: float,
+    n_rows: int,
+    finite: bool,
+    gain: float | None = None,
+    *,
+    against: bool = False,
 ) -> list[Message]:
-    """What is wrong with networks; gain is of the log-likelihood over none of them."""
+    """What is wrong with networks; gain is of the log-likelihood over none of them.
+
+    `against`: whether they were trained against an adversary.
+    """
     out: list[Message] = []
     if gain is not None and not gain > 0.0:
         out.append(
             Message(
                 "the training of the networks went astray: the log-likelihood is "
                 f"{-gain:.3g} lower than without them",
-                "ngmm.Stochastic(optimizer=optax.adamw(1e-3)), a smaller rate, or "
+                "ngmm.Adversary(strength=0.1) or less"
+                if against
+                else "ngmm.Stochastic(optimizer=optax.adamw(1e-3)), a smaller rate, or "
                 "the default optimizer",
             )
         )

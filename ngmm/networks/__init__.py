@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from ngmm.networks.inputs import Inputs, with_latent
 from ngmm.networks.mlp import MLP
-from ngmm.networks.protocol import Network, Weights, flatten
+from ngmm.networks.protocol import Layered, Network, Weights, flatten
 from ngmm.networks.resolve import check_used, network_for
 
 __all__ = [
     "MLP",
     "Inputs",
+    "Layered",
     "Network",
     "Weights",
     "check_used",

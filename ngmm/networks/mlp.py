@@ -123,18 +123,21 @@ class MLP:
 
     def apply(self, weights: Mapping[str, Any], inputs: Inputs) -> Array:
         """Return the output for each row, shape (n,)."""
-        activation = activation_named(self.activation).function
-        embedded = (
-            E[codes]
-            for E, codes in zip(weights["embeddings"], inputs.codes, strict=True)
-        )
-        h = jnp.concatenate([inputs.x, *embedded], axis=1)
-        linear = h @ weights["skip"]
+        linear = self._embedded(weights, inputs) @ weights["skip"]
         if not self.hidden:
             return linear
+        return linear + self.activations(weights, inputs)[-1] @ weights["out"]
+
+    def activations(
+        self, weights: Mapping[str, Any], inputs: Inputs
+    ) -> tuple[Array, ...]:
+        """Return the hidden layers h_1, ..., h_L, each of shape (n, width)."""
+        activation = activation_named(self.activation).function
+        h, layers = self._embedded(weights, inputs), []
         for W, c in weights["layers"]:
             h = activation(h @ W + c)
-        return linear + h @ weights["out"]
+            layers.append(h)
+        return tuple(layers)
 
     def penalty_groups(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the ridge group of each weight.
@@ -175,6 +178,14 @@ class MLP:
         widths = self.hidden if weights is None else _active_widths(weights)
         flip = math.log(2.0) if activation_named(self.activation).odd else 0.0
         return sum(math.lgamma(m + 1.0) + m * flip for m in widths)
+
+    def _embedded(self, weights: Mapping[str, Any], inputs: Inputs) -> Array:
+        """Return the columns and the embeddings of the factors."""
+        embedded = (
+            E[codes]
+            for E, codes in zip(weights["embeddings"], inputs.codes, strict=True)
+        )
+        return jnp.concatenate([inputs.x, *embedded], axis=1)
 
     def _sizes(self, inputs: Inputs) -> tuple[int, ...]:
         """Return the number of inputs, embeddings among them, and the widths."""

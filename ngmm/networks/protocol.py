@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from ngmm.networks.inputs import Inputs
 
-__all__ = ["Network", "Weights", "flatten"]
+__all__ = ["Layered", "Network", "Weights", "flatten"]
 
 # A pytree of float arrays.
 Weights: TypeAlias = Any
@@ -46,6 +46,19 @@ class Network(Protocol):
 
     def symmetries(self, weights: Weights | None = None) -> float:
         """Return the log of the number of weight vectors with the same output."""
+        ...
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A network whose hidden layers can be seen.
+
+    Random slopes on its last hidden units, and an adversary that reads all of them,
+    need more of a network than its output.
+    """
+
+    def activations(self, weights: Weights, inputs: Inputs) -> tuple[Array, ...]:
+        """Return the hidden layers, the last one last, each of shape (n, width)."""
         ...
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ngmm.design import Design
 from ngmm.errors import OptionError
+from ngmm.estimation.adversary import Adversary
 from ngmm.estimation.estimators import is_transformation
 from ngmm.estimation.evidence import Evidence
+from ngmm.estimation.joint import Joint
 from ngmm.estimation.stochastic import Stochastic
 from ngmm.families import Family
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
 from ngmm.networks import MLP, Network, network_for
+from ngmm.neural.joint import fit_jointly
 from ngmm.neural.linear import fit_linear
 from ngmm.neural.model import NeuralModel
-from ngmm.neural.record import FittedNetworks
+from ngmm.neural.record import FittedNetworks, given_networks
 from ngmm.neural.stochastic import fit_stochastic
 from ngmm.neural.units import to_user
 
@@ -43,13 +46,6 @@ class NeuralFit:
     networks: FittedNetworks
 
 
-def given_networks(base: Model, networks: FittedNetworks) -> Model:
-    """The model with the networks' output as a known part."""
-    design = base.design
-    f = networks.outputs([d.inputs for d in networks.designs], design.X).sum(1)
-    return replace(base, design=replace(design, offset=design.offset + f))
-
-
 @dataclass(frozen=True, eq=False)
 class NeuralEstimator:
     """What fits a model with networks; kept for `refit`.
@@ -62,20 +58,37 @@ class NeuralEstimator:
         The user's networks by name.
     seed, progress
         As in `ngmm.fit`.
+    adversary
+        What the networks are trained against; None for nothing.
     """
 
-    options: Evidence | Stochastic | None
+    options: Evidence | Stochastic | Joint | None
     named: Mapping[str, Any]
     seed: int
     progress: bool | str
+    adversary: Adversary | None = None
 
     def __call__(self, base: Model) -> NeuralFit:
         """Fit the networks of the design of a model."""
         design = base.design
         networks = tuple(network_for(d, self.named) for d in design.networks)
-        if all(_is_linear(n) for n in networks) and self.options is None:
+        linear = all(_is_linear(n) for n in networks)
+        if linear and self.options is None and not self._is_joint(design):
             return NeuralFit(base, *fit_linear(base, networks))
+        if self._is_joint(design):
+            options = self.options or Joint()
+            if not isinstance(options, Joint):
+                raise OptionError(
+                    f"estimator={options!r} does not fit random slopes on the units of "
+                    "a network, (1 + nn | g), and knows no adversary; use "
+                    "ngmm.Joint(...) or leave it out"
+                )
+            found = fit_jointly(
+                base, networks, options, self.adversary, self.seed, self.progress
+            )
+            return NeuralFit(base, *found)
         options = self.options or _choose(design, base.family, networks)
+        assert not isinstance(options, Joint)
         if isinstance(options, Stochastic):
             found = fit_stochastic(base, networks, options, self.seed, self.progress)
             return NeuralFit(base, *found)
@@ -87,6 +100,12 @@ class NeuralEstimator:
             at.beta, at.theta, at.scale, members.status, members.n_steps
         )
         return NeuralFit(base, estimate, members.networks)
+
+    def _is_joint(self, design: Design) -> bool:
+        """Whether networks and random effects have to be found together."""
+        slopes = any(term.network is not None for term in design.random)
+        named = isinstance(self.options, Joint) or self.adversary is not None
+        return slopes or named
 
 
 def _is_linear(network: Network) -> bool:
@@ -108,7 +127,7 @@ def _choose(
     return Stochastic()
 
 
-def check_estimator(estimator: Any) -> Evidence | Stochastic | None:
+def check_estimator(estimator: Any) -> Evidence | Stochastic | Joint | None:
     """The estimator of a model with networks.
 
     Raises
@@ -118,9 +137,11 @@ def check_estimator(estimator: Any) -> Evidence | Stochastic | None:
     """
     if isinstance(estimator, str) and estimator == "auto":
         return None
-    if isinstance(estimator, (Evidence, Stochastic)):
+    if isinstance(estimator, (Evidence, Stochastic, Joint)):
         return estimator
-    if isinstance(estimator, type) and issubclass(estimator, Evidence | Stochastic):
+    if isinstance(estimator, type) and issubclass(
+        estimator, Evidence | Stochastic | Joint
+    ):
         raise OptionError(f"estimator is a class: call it, ngmm.{estimator.__name__}()")
     if is_transformation(estimator):
         raise OptionError(

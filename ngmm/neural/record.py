@@ -13,11 +13,14 @@ from jax import Array
 from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
-from ngmm.design import NetworkDesign
+from ngmm.design import NetworkDesign, RandomDesign
 from ngmm.estimation.status import Status
-from ngmm.likelihood.neural.terms import Stack, Term, jacobian, outputs
+from ngmm.likelihood.neural.terms import Stack, Term, jacobian, last_units, outputs
 from ngmm.linalg import precise
+from ngmm.model import Model
 from ngmm.networks import Inputs
+from ngmm.training.joint.objective import Slopes
+from ngmm.training.joint.opponent import Faced
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -92,6 +95,11 @@ class FittedNetworks:
         otherwise.
     without
         Log-likelihood of the model without networks; None if it was not looked at.
+    slopes
+        For each network the scaling of its last hidden units, if a term has random
+        slopes on them; empty where none has.
+    adversary
+        What the networks were trained against; None for nothing.
     """
 
     designs: tuple[NetworkDesign, ...]
@@ -107,6 +115,8 @@ class FittedNetworks:
     n_epochs: int = 0
     history: Any = None
     without: float | None = None
+    slopes: tuple[Slopes | None, ...] = ()
+    adversary: Faced | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -177,6 +187,35 @@ class FittedNetworks:
             out.append(self.scale * g)
         return np.stack(out)
 
+    def random(
+        self, terms: Sequence[RandomDesign | None], inputs: Sequence[Inputs]
+    ) -> tuple[RandomDesign | None, ...]:
+        """Random-effects terms with the units on which they have slopes.
+
+        Parameters
+        ----------
+        terms
+            Of the rows of `inputs`; None stays None.
+        inputs
+            What each network reads.
+        """
+        return tuple(
+            term
+            if term is None or term.network is None
+            else term.with_units(self._units(term.network, inputs))
+            for term in terms
+        )
+
+    def _units(self, network: int, inputs: Sequence[Inputs]) -> Matrix:
+        """The last hidden units of a network, scaled as for its slopes."""
+        start = sum(self.stack.sizes[:network])
+        w = self.weights(self.members[0])[start : start + self.stack.sizes[network]]
+        one = Stack((self.stack.networks[network],), (self.stack.sizes[network],))
+        h = _in_blocks(_units_of, w, [inputs[network]], one)
+        scaling = self.slopes[network]
+        assert scaling is not None
+        return (h - scaling.centre) / scaling.spread
+
     def jacobian(self, member: Member, inputs: Sequence[Inputs], X: Matrix) -> Matrix:
         """Derivative of the linear predictor in a member's weights, (n, n_weights)."""
         J = _raw_jacobian(self.weights(member), inputs, self.stack)
@@ -203,6 +242,17 @@ class FittedNetworks:
         """The weights of each network."""
         stop = np.cumsum(self.stack.sizes)
         return [slice(b - n, b) for b, n in zip(stop, self.stack.sizes, strict=True)]
+
+
+def given_networks(base: Model, networks: FittedNetworks) -> Model:
+    """The model with the networks' output, and the units with slopes, as known."""
+    design = base.design
+    inputs = [d.inputs for d in networks.designs]
+    f = networks.outputs(inputs, design.X).sum(1)
+    random = tuple(t for t in networks.random(design.random, inputs) if t is not None)
+    return replace(
+        base, design=replace(design, offset=design.offset + f, random=random)
+    )
 
 
 def _regression(basis: Matrix, y: Matrix) -> Matrix:
@@ -248,5 +298,10 @@ def _jacobian(w: Array, terms: tuple[Term, ...], *, layout: Stack) -> Array:
     return jacobian(w, terms, layout)
 
 
+def _units(w: Array, terms: tuple[Term, ...], *, layout: Stack) -> Array:
+    return last_units(w, terms, layout)
+
+
+_units_of = Compiled(_units, alone=True)
 _outputs_of = Compiled(_outputs, alone=True)
 _jacobian_of = Compiled(_jacobian, alone=True)

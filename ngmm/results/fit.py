@@ -24,8 +24,9 @@ from ngmm.inference.verdict import Verdict
 from ngmm.inference.wald.kenward_roger import AdjustedCoefficients, kenward_roger_table
 from ngmm.likelihood.latent.estimate import LatentEstimate
 from ngmm.model import Estimate, GaussianEstimate, Model
-from ngmm.neural.fitting import NeuralFit, given_networks
-from ngmm.neural.record import FittedNetworks
+from ngmm.neural.fitting import NeuralFit
+from ngmm.neural.record import FittedNetworks, given_networks
+from ngmm.results.adaptation import Adapted, adapt
 from ngmm.results.call import Call
 from ngmm.results.coefficients import coefficient_frame
 from ngmm.results.document import Document
@@ -40,6 +41,7 @@ from ngmm.results.random_effects import coefficient_frames, mode_frames
 from ngmm.results.refitting import with_response
 from ngmm.results.request import request
 from ngmm.results.response import residuals
+from ngmm.results.similar import Similarity
 from ngmm.results.simulation import check_count, check_seed, simulate_responses
 from ngmm.results.summary import brief, summarise
 from ngmm.results.table import Table
@@ -579,7 +581,9 @@ class MixedModelFit:
         new_levels
             Levels that were not in the data: ``"error"``; ``"population"``, b = 0;
             ``"marginal"``, b integrated out of the mean, with its variance in ``se``
-            and ``interval``; ``"sample"``, one draw of b a level from `seed`.
+            and ``interval``; ``"sample"``, one draw of b a level from `seed`;
+            ``"similar"``, the mean of the known levels, weighted for each row by how
+            much it looks like theirs. `adapt` is better where rows have a response.
         se
             Add the standard error of the mean: estimation of beta and of the
             conditional modes, at the estimated variance parameters. On the scale of a
@@ -634,7 +638,46 @@ class MixedModelFit:
             interval=interval,
             level=level,
         )
-        return predict(self._analysis, self.spec, newdata, ask, self.seed)
+        return predict(
+            self._analysis, self.spec, newdata, ask, self.seed, self._similarity
+        )
+
+    def adapt(self, newdata: Any) -> Adapted:
+        """Random effects of groups that were not in the data, from some of their rows.
+
+        A handful of rows with a response is enough: the parameters stay those of the
+        fit, and the random effects of the new groups are found given them, as those of
+        the groups in the data were.
+
+        Parameters
+        ----------
+        newdata
+            Rows of new groups with the columns of the formula, the response among
+            them. Rows without a response are left out.
+
+        Returns
+        -------
+        Adapted
+            With `ranef` and `predict`.
+
+        Raises
+        ------
+        NewDataError
+            If no row has a response, or a row is of a group that the model knows.
+        NotSupportedError
+            With several grouping factors, or a neural random effect.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> seen = data["Subject"] != "308"
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data[seen])
+        >>> adapted = fit.adapt(data[~seen].iloc[:4])
+        >>> adapted.predict(data[~seen].iloc[8:]).round(0).tolist()
+        [348.0, 360.0]
+        """
+        return adapt(self._analysis, self.spec, newdata, self.call.arguments)
 
     def simulate(self, n: int = 1, seed: int | None = None) -> pd.DataFrame:
         """Responses drawn from the fitted model, with new random effects.
@@ -822,6 +865,11 @@ class MixedModelFit:
             return analyse(self.model, self.estimate)
         given = given_networks(self.model, self.networks)
         return NeuralAnalysis(analyse(given, self.estimate), self.model, self.networks)
+
+    @cached_property
+    def _similarity(self) -> Similarity:
+        """Which of the known levels rows look like."""
+        return Similarity(self._analysis)
 
     @cached_property
     def _adjusted(self) -> AdjustedCoefficients | None:

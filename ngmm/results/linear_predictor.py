@@ -13,6 +13,7 @@ from ngmm.design import RandomDesign
 from ngmm.inference.analysis import Analysis
 from ngmm.results.request import Request
 from ngmm.results.rows import Rows
+from ngmm.results.similar import Similarity
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -27,7 +28,8 @@ class Effects:
     modes
         For each term of the formula, (levels, k) effects of the levels of the data.
     sampled
-        Position of a term -> effect on each row of a draw for its new level.
+        Position of a term -> effect on each row of what stands for its new level: a
+        draw, or a mean of known levels.
     """
 
     modes: Sequence[Matrix]
@@ -63,13 +65,17 @@ def term_frame(
     return pd.DataFrame(out, index=rows.index)
 
 
-def effects_of(analysis: Analysis, rows: Rows, ask: Request, seed: int) -> Effects:
-    """Conditional modes, if any are asked for, and draws for new levels."""
+def effects_of(
+    analysis: Analysis, rows: Rows, ask: Request, seed: int, similarity: Similarity
+) -> Effects:
+    """Conditional modes, if any are asked for, and what stands for new levels."""
     if ask.groups:
         modes = analysis.modes
     else:
         terms = analysis.model.design.random
         modes = [np.zeros((1, len(t.names))) for t in terms]
+    if ask.new_levels == "similar" and ask.groups:
+        return Effects(modes, _of_similar_levels(modes, rows, similarity))
     if ask.new_levels != "sample":
         return Effects(modes, {})
     return Effects(modes, _sample_new_levels(analysis, rows, seed))
@@ -80,6 +86,20 @@ def _term_effect(term: RandomDesign, b: Matrix) -> Vector:
     known = term.codes >= 0
     effect = np.einsum("nk,nk->n", term.Z, b[np.where(known, term.codes, 0)])
     return np.where(known, effect, 0.0)
+
+
+def _of_similar_levels(
+    modes: Sequence[Matrix], rows: Rows, similarity: Similarity
+) -> dict[int, Vector]:
+    """Effect on each row of the mean of the known levels, those it looks like most."""
+    out: dict[int, Vector] = {}
+    for i, (term, b) in enumerate(zip(rows.random, modes, strict=True)):
+        if term is None or term.group not in rows.unseen_codes:
+            continue
+        share = similarity.of(term.group, rows.X, rows.inputs)
+        effect = np.einsum("nk,nk->n", term.Z, share @ b)
+        out[i] = np.where(term.codes < 0, effect, 0.0)
+    return out
 
 
 def _sample_new_levels(

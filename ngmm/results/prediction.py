@@ -29,12 +29,18 @@ from ngmm.results.predictive import check_predictive, predictive_limits
 from ngmm.results.request import Request
 from ngmm.results.response import within
 from ngmm.results.rows import new_rows, training_rows
+from ngmm.results.similar import Similarity
 
 Vector = NDArray[np.float64]
 
 
 def predict(
-    analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request, seed: int
+    analysis: Analysis,
+    spec: DesignSpec,
+    newdata: Any,
+    ask: Request,
+    seed: int,
+    similarity: Similarity,
 ) -> pd.Series | pd.DataFrame:
     """What `MixedModelFit.predict` gives."""
     if isinstance(analysis, LatentAnalysis):
@@ -45,7 +51,7 @@ def predict(
         rows = new_rows(analysis, spec, newdata, ask)
     if ask.interval == "prediction":
         check_predictive(analysis.model.family, rows, ask)
-    effects = effects_of(analysis, rows, ask, seed)
+    effects = effects_of(analysis, rows, ask, seed, similarity)
     if ask.kind == "terms":
         return term_frame(analysis, rows, ask, effects)
     eta = linear_predictor(analysis, rows, ask, effects)

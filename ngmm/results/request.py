@@ -9,7 +9,7 @@ from ngmm.errors import OptionError, did_you_mean
 from ngmm.inference.quantiles import critical
 
 KINDS = ("response", "link", "terms")
-NEW_LEVELS = ("error", "population", "marginal", "sample")
+NEW_LEVELS = ("error", "population", "marginal", "sample", "similar")
 INTERVALS = (None, "confidence", "prediction")
 RE = ("all", "none", "marginal")
 

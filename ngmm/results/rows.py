@@ -61,7 +61,7 @@ def training_rows(analysis: Analysis) -> Rows:
         offset=design.offset,
         weights=design.weights,
         trials=design.trials,
-        random=design.random,
+        random=analysis.model.design.random,
         index=design.index,
         unseen_codes={},
         networks=analysis.outputs,
@@ -77,7 +77,13 @@ def new_rows(analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request) -
     )
     if new.unseen and ask.new_levels == "error":
         raise NewDataError(unseen_text(new.unseen))
-    design, terms = analysis.design, iter(new.random)
+    return rows_of(analysis, new)
+
+
+def rows_of(analysis: Analysis, new: NewDesign) -> Rows:
+    """Rows of a design for new data."""
+    design = analysis.design
+    terms = iter(with_units(analysis, new))
     built = {t.group for t in new.random}
     return Rows(
         X=new.X,
@@ -90,6 +96,13 @@ def new_rows(analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request) -
         networks=network_outputs(analysis, new.networks, new.X),
         inputs=new.networks,
     )
+
+
+def with_units(analysis: Analysis, new: NewDesign) -> tuple[RandomDesign | None, ...]:
+    """Random-effects terms of new rows with the units on which they have slopes."""
+    if not isinstance(analysis, NeuralAnalysis):
+        return new.random
+    return analysis.networks.random(new.random, new.networks)
 
 
 def network_outputs(

@@ -58,6 +58,7 @@ def summarise(fit: Fitted) -> Document:
         Field("groups", "\n".join(_group(fit, name) for name in fit.n_levels)),
         Field("integral", fit.integral_text),
         Field("estimate", _estimate(fit)),
+        *_adversary(fit),
     )
     figures = (
         _loglik(fit),
@@ -171,6 +172,18 @@ def _group(fit: Fitted, name: str) -> str:
         f"{one_line(name)} {integer(fit.n_levels[name])} "
         f"({integer(low)} to {integer(high)} rows, median {middle})"
     )
+
+
+def _adversary(fit: Fitted) -> list[Field]:
+    """How well the networks hide the groups, if they were trained to."""
+    faced = None if fit.networks is None else fit.networks.adversary
+    if faced is None:
+        return []
+    text = (
+        f"strength {faced.strength:g}; a fresh classifier tells the group of "
+        f"{faced.fresh:.0%} of the rows, guessing {faced.chance:.0%}"
+    )
+    return [Field("adversary", text.replace("%", " %"))]
 
 
 def _estimate(fit: Fitted) -> str:

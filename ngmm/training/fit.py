@@ -151,14 +151,15 @@ def train(
         coefficients=coefficients,
         outputs=outputs,
         estimate=model.maximise(task.steps.theta),
-        history=_history(trained.history),
+        history=history_of(trained.history),
         status=trained.status,
         n_epochs=len(trained.history),
         best_epoch=trained.best,
     )
 
 
-def _history(epochs: Sequence[Epoch]) -> History:
+def history_of(epochs: Sequence[Epoch]) -> History:
+    """What happened, as arrays."""
     names = epochs[0].known if epochs else {}
     return History(
         epoch=np.array([e.epoch for e in epochs], dtype=np.int64),

@@ -93,12 +93,12 @@ class Task:
                 "Use the default estimator, which works on all rows at once"
             )
         group = arranged.groups[0]
-        scale = _scale(design) if family.has_residual else 1.0
+        scale = response_scale(design) if family.has_residual else 1.0
         kind = np.dtype(options.precision)
         with precise():
             arrays = Data(
                 inputs=tuple(
-                    jax.tree.map(lambda a: _cast(a, kind), n.inputs)
+                    jax.tree.map(lambda a: cast(a, kind), n.inputs)
                     for n in design.networks
                 ),
                 y=jnp.asarray(design.y),
@@ -149,7 +149,7 @@ class Task:
         keys = jax.random.split(jax.random.key(seed), max(len(self.networks), 1))
         with precise():
             return tuple(
-                jax.tree.map(lambda a: _cast(a, kind), network.init(key, d.inputs))
+                jax.tree.map(lambda a: cast(a, kind), network.init(key, d.inputs))
                 for network, key, d in zip(
                     self.networks, keys, self.design.networks, strict=True
                 )
@@ -252,13 +252,13 @@ class _Basis(NamedTuple):
     to_coefficients: Vector
 
 
-def _cast(a: Any, kind: np.dtype) -> Array:
+def cast(a: Any, kind: np.dtype) -> Array:
     """Floats in the precision of the networks; codes as they are."""
     a = jnp.asarray(a)
     return a.astype(kind) if jnp.issubdtype(a.dtype, jnp.floating) else a
 
 
-def _scale(design: Design) -> float:
+def response_scale(design: Design) -> float:
     """Standard deviation of the response about its fixed effects."""
     r = design.y - design.offset
     if design.X.shape[1]:

@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from ngmm.likelihood.joint import JointLayout
 from ngmm.likelihood.single import AnyLayout
 from ngmm.linalg import Values
-from ngmm.networks import Inputs, Network
+from ngmm.networks import Inputs, Layered, Network
 
 GeneralizedLayout: TypeAlias = AnyLayout | JointLayout
 
@@ -102,6 +102,16 @@ def outputs(w: Array, terms: tuple[Term, ...], stack: Stack) -> Array:
         g = network.apply(unravel(part, network, term.inputs), term.inputs)
         columns.append(g - term.basis @ (term.basis.T @ g))
     return jnp.stack(columns, 1)
+
+
+def last_units(w: Array, terms: tuple[Term, ...], stack: Stack) -> Array:
+    """Last hidden units of the networks side by side, (n, units)."""
+    columns = []
+    for part, term, network in zip(stack.parts(w), terms, stack.networks, strict=True):
+        assert isinstance(network, Layered)
+        weights = unravel(part, network, term.inputs)  # type: ignore[arg-type]
+        columns.append(network.activations(weights, term.inputs)[-1])
+    return jnp.concatenate(columns, 1)
 
 
 def jacobian(w: Array, terms: tuple[Term, ...], stack: Stack) -> Array:

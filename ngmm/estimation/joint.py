@@ -1,0 +1,149 @@
+"""The joint estimator's options: networks and random effects over batches of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from numbers import Real
+from typing import Any
+
+from ngmm.errors import OptionError
+from ngmm.estimation.estimators import is_transformation
+from ngmm.estimation.stochastic import PRECISIONS, check_count
+
+# Networks where a term names none. The last layer is narrow: its units are what varies
+# between groups, each with a variance of its own.
+HIDDEN = (64, 64, 8)
+ACTIVATION = "silu"
+
+# Rows of a batch, and rows that "auto" visits in all epochs together.
+BATCH_ROWS = 256
+VISITS = 1_500_000
+LEAST_EPOCHS, MOST_EPOCHS = 20, 400
+
+# The default transformation.
+RATE = 3e-3
+LONGEST_STEP = 1.0
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Networks and random effects together, by optax over minibatches of rows.
+
+    For random slopes on the last hidden units of a network, ``(1 + nn | g)``, and for
+    training against an adversary. Each random effect has a normal distribution of its
+    own that is fitted with the networks (mean-field variational inference), and their
+    variances are estimated between epochs. With the networks so found the variances,
+    the fixed effects and the random effects are then those of maximum marginal
+    likelihood, as in any other fit.
+
+    Parameters
+    ----------
+    optimizer
+        Any optax transformation; it makes a step for each batch. None for Adam with
+        cosine decay to zero over the epochs and gradient clipping.
+    epochs
+        Times that every row is visited; ``"auto"`` for fewer with more data.
+    batch_rows
+        Rows of a batch; ``"auto"`` for 256, fewer if the data are few.
+    population
+        Weight of the log-likelihood of the rows without their random effects, beside
+        that with them. With 0 the networks serve the known groups only; with 1 they
+        predict groups that were never seen as well as they can.
+    precision
+        Arithmetic of the networks, ``"float32"`` or ``"float64"``.
+
+    Raises
+    ------
+    OptionError
+        If an option is not what it should be.
+
+    Notes
+    -----
+    The objective per row is the evidence lower bound of the model, with the exact
+    Kullback-Leibler divergence over the number of rows, plus `population` times the
+    log-likelihood at random effects of zero. That the population part stands alone is
+    an idea of ARMED (Nguyen, Treacher and Montillo 2023, IEEE TPAMI 45, 8081-8093),
+    which fixes by hand the variances that are estimated here.
+
+    Examples
+    --------
+    >>> Joint(epochs=50)
+    Joint(epochs=50, population=1.0)
+    """
+
+    optimizer: Any = field(default=None, repr=False)
+    epochs: int | str = "auto"
+    batch_rows: int | str = field(default="auto", repr=False)
+    population: float = 1.0
+    precision: str = field(default="float32", repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.optimizer is not None and not is_transformation(self.optimizer):
+            raise OptionError(
+                "optimizer must be an optax transformation such as optax.adam(1e-3), "
+                f"got {self.optimizer!r}"
+            )
+        check_count("epochs", self.epochs)
+        check_count("batch_rows", self.batch_rows)
+        weight = self.population
+        if not isinstance(weight, Real) or isinstance(weight, bool) or not weight >= 0:
+            raise OptionError(
+                "population must be the weight of the likelihood without random "
+                f"effects, 0 or more, got {weight!r}"
+            )
+        if self.precision not in PRECISIONS:
+            raise OptionError(
+                f'precision must be "float32" or "float64", got {self.precision!r}'
+            )
+
+    def plan(self, n_rows: int) -> JointPlan:
+        """Numbers for data of this size.
+
+        Raises
+        ------
+        OptionError
+            If a batch is to have more rows than there are.
+        """
+        rows = self.batch_rows
+        if rows == "auto":
+            # Small data still make a few steps an epoch.
+            rows = max(1, min(BATCH_ROWS, n_rows // 8))
+        if int(rows) > n_rows:
+            raise OptionError(
+                f"batch_rows={rows} is more than the {n_rows} rows there are. Use "
+                f'batch_rows={n_rows} or fewer, or "auto"'
+            )
+        epochs = self.epochs
+        if epochs == "auto":
+            epochs = min(max(VISITS // n_rows, LEAST_EPOCHS), MOST_EPOCHS)
+        return JointPlan(int(epochs), int(rows))
+
+
+@dataclass(frozen=True)
+class JointPlan:
+    """What the options mean for the data at hand.
+
+    Attributes
+    ----------
+    epochs
+        Epochs to make.
+    batch_rows
+        Rows of a batch.
+    """
+
+    epochs: int
+    batch_rows: int
+
+
+@cache
+def joint_optimizer(n_steps: int) -> Any:
+    """Adam with cosine decay to zero and clipping; one object for a number of steps."""
+    # Only for models that are fitted this way: it takes long to import.
+    import optax
+
+    return optax.chain(
+        optax.clip_by_global_norm(LONGEST_STEP),
+        optax.adam(optax.cosine_decay_schedule(RATE, max(n_steps, 1))),
+    )

@@ -1,0 +1,163 @@
+"""The joint estimator's networks as the record that results are read from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngmm.covariance import pattern
+from ngmm.design import RandomDesign
+from ngmm.estimation.adversary import Adversary
+from ngmm.estimation.joint import ACTIVATION, HIDDEN, Joint
+from ngmm.estimation.status import Status
+from ngmm.likelihood.neural.terms import Stack
+from ngmm.linalg import precise
+from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
+from ngmm.networks import MLP, Network, flatten
+from ngmm.neural.record import FittedNetworks, Member, given_networks
+from ngmm.neural.strength import choose_strength
+from ngmm.progress import ProgressLine
+from ngmm.training.joint.fit import JointResult, train_jointly
+from ngmm.training.joint.opponent import Opponent, group_of, opponent_of
+
+Vector = NDArray[np.float64]
+Found: TypeAlias = tuple[GaussianEstimate | GeneralizedEstimate, FittedNetworks]
+
+# Rows up to which the model without networks is fitted as well, to compare with.
+MOST_ROWS = 2_000_000
+# The search for the variances starts away from zero, which is a saddle point.
+LEAST_SD = 1e-2
+
+
+def fit_jointly(
+    base: Model,
+    networks: tuple[Network, ...],
+    options: Joint,
+    adversary: Adversary | None,
+    seed: int,
+    progress: bool | str,
+) -> Found:
+    """Fit networks together with random effects, then all the rest by Newton.
+
+    Weights have no covariance: what is said of the other parameters takes the networks,
+    and the units that have random slopes, as known.
+    """
+
+    def fit(model: Model, strength: float, progress: bool | str = False) -> Found:
+        opponent = None
+        if adversary is not None and strength > 0.0:
+            opponent = opponent_of(model.design, adversary, strength)
+        return _fit(model, networks, options, opponent, seed, progress)
+
+    if adversary is None:
+        return fit(base, 0.0, progress)
+    strength = adversary.strength
+    if isinstance(strength, str):
+        group = group_of(base.design, adversary)
+        codes = next(t.codes for t in base.design.random if t.group == group)
+        with ProgressLine(progress, "strength") as line:
+            strength = choose_strength(base, codes, fit, seed, line)
+    return fit(base, float(strength), progress)
+
+
+def _fit(
+    base: Model,
+    networks: tuple[Network, ...],
+    options: Joint,
+    opponent: Opponent | None,
+    seed: int,
+    progress: bool | str,
+) -> Found:
+    """One fit, against an opponent of given strength or none."""
+    design = base.design
+    pairs = zip(networks, design.networks, strict=True)
+    networks = tuple(_default(n, dict(d.options)) for n, d in pairs)
+    found = train_jointly(
+        design, networks, base.family, options, opponent, seed=seed, progress=progress
+    )
+    fitted = _record(base, networks, found)
+    given = given_networks(base, fitted)
+    start = np.concatenate(
+        [
+            _theta(term, Sigma, found.sigma)
+            for term, Sigma in zip(given.design.random, found.variances, strict=True)
+        ]
+    )
+    estimate = given.maximise(start)
+    return replace(estimate, status=_worse(found, estimate.status)), fitted
+
+
+def _record(
+    base: Model, networks: tuple[Network, ...], found: JointResult
+) -> FittedNetworks:
+    """The networks as the record of a fit."""
+    design = base.design
+    with precise():
+        parts = [np.asarray(flatten(w)[0], dtype=np.float64) for w in found.weights]
+    w = np.concatenate(parts)
+    p = design.X.shape[1]
+    member = Member(
+        x=np.concatenate([np.zeros(p), w]),
+        covariance=None,
+        share=1.0,
+        evidence=np.nan,
+        loglik=np.nan,
+        edf=np.full(len(parts), np.nan),
+        log_penalty=np.full(len(parts), np.nan),
+        width=None,
+        active=np.ones(len(w)),
+    )
+    sizes = tuple(len(part) for part in parts)
+    fitted = FittedNetworks(
+        designs=design.networks,
+        X=design.X,
+        stack=Stack(networks, sizes),
+        members=(member,),
+        groups=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
+        n_beta=p,
+        scale=found.scale,
+        coefficients=(),
+        evidences=np.zeros(0),
+        statuses=(found.status,),
+        n_epochs=found.n_epochs,
+        history=found.history,
+        without=_without(base),
+        slopes=found.slopes,
+        adversary=found.adversary,
+    )
+    return fitted.with_coefficients()
+
+
+def _without(base: Model) -> float | None:
+    """Log-likelihood of the model without networks, where it can be had for little."""
+    design = base.design
+    own = tuple(term for term in design.random if term.names)
+    if design.n_rows > MOST_ROWS or not own:
+        return None
+    plain = replace(base, design=replace(design, random=own))
+    return plain.maximise(max_steps=20).loglik
+
+
+def _theta(term: RandomDesign, Sigma: Vector, sigma: float) -> Vector:
+    """Covariance parameters of a term from a covariance, relative to sigma."""
+    p = pattern([(len(term.names), term.correlated)])
+    floor = LEAST_SD**2 * sigma**2 * np.eye(len(Sigma))
+    L = np.linalg.cholesky(Sigma + floor) / sigma
+    return np.asarray(L[list(p.rows), list(p.cols)], dtype=np.float64)
+
+
+def _worse(found: JointResult, status: Status) -> Status:
+    """The training's status if it went wrong, else that of the maximum likelihood."""
+    fine = (Status.CONVERGED, Status.MAX_STEPS)
+    return status if found.status in fine else found.status
+
+
+def _default(network: Network, options: dict[str, object]) -> Network:
+    """Layers that end in few units unless the formula says otherwise."""
+    if isinstance(network, MLP) and not {"hidden", "net"} & set(options):
+        activation = str(options.get("activation", ACTIVATION))
+        return replace(network, hidden=HIDDEN, activation=activation)
+    return network

@@ -1,0 +1,425 @@
+"""A design as the training loop takes it, random effects as weights among others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from ngmm.compilation import Compiled
+from ngmm.design import Design
+from ngmm.errors import OptionError
+from ngmm.families import Family
+from ngmm.linalg import precise
+from ngmm.networks import Layered, Network
+from ngmm.training.joint.adversary import view
+from ngmm.training.joint.objective import (
+    Data,
+    Effects,
+    Known,
+    Slopes,
+    Static,
+    Weights,
+    hidden_layers,
+    loss,
+    predictor,
+    response_losses,
+    take,
+)
+from ngmm.training.joint.opponent import Opponent, no_opponent
+from ngmm.training.task import cast, response_scale
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+# Rows that are looked at between epochs, a random sample of more.
+SURVEY = 20_000
+# Random effects start at this standard deviation, in units of the response's scale,
+# and their distributions at a third of it.
+START_SD, START_SPREAD = 0.3, 0.1
+# Share of what was gained that a network may lose again to its adversary.
+LOST = 0.5
+# Units that hardly vary are not blown up.
+LEAST_SPREAD = 1e-3
+
+
+class Survey(NamedTuple):
+    """What is seen of the rows between epochs.
+
+    Attributes
+    ----------
+    with_effects, without
+        Minus the log-likelihood per row.
+    accuracy
+        Share of rows whose group the adversary tells, groups balanced; NaN without.
+    """
+
+    with_effects: Array
+    without: Array
+    accuracy: Array
+
+
+class Best:
+    """The weights that fitted the response best, for when an adversary undoes them.
+
+    Attributes
+    ----------
+    start, loss
+        Loss of the response before the first epoch, and the lowest one since.
+    weights
+        At the lowest one.
+    """
+
+    def __init__(self) -> None:
+        self.start, self.loss = np.inf, np.inf
+        self.weights: Weights | None = None
+
+    def see(self, weights: Weights, loss: float, epoch: int) -> None:
+        """Look at the end of an epoch."""
+        if epoch == 0:
+            self.start = loss
+        elif loss < self.loss:
+            self.loss, self.weights = loss, weights
+
+    def is_lost(self, loss: float) -> bool:
+        """Whether most of what was gained since the start is gone."""
+        return loss - self.loss > LOST * (self.start - self.loss)
+
+
+@dataclass(frozen=True, eq=False)
+class JointTask:
+    """What is trained.
+
+    Attributes
+    ----------
+    design, layout
+        The model.
+    arrays
+        The rows as the compiled functions take them.
+    whitening
+        (p, p) turns coefficients of the orthonormal columns into those of X.
+    batch_rows, epochs
+        Of the plan.
+    warm_up
+        Share of the epochs over which the adversary's strength grows.
+    kind
+        Precision of the networks.
+    best
+        The weights that fitted the response best.
+    """
+
+    design: Design
+    layout: Static
+    arrays: Data
+    whitening: Matrix
+    batch_rows: int
+    epochs: int
+    warm_up: float
+    kind: np.dtype
+    best: Best = field(default_factory=Best)
+
+    @property
+    def loss(self) -> Callable[..., Array]:
+        """The objective of a batch."""
+        return loss
+
+    @property
+    def data(self) -> Data:
+        """The rows."""
+        return self.arrays
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of an epoch."""
+        return max(1, self.design.n_rows // self.batch_rows)
+
+    def draw(self, generator: np.random.Generator) -> NDArray[np.int32]:
+        """Batches of one epoch: every row at most once."""
+        n, size = self.design.n_rows, min(self.batch_rows, self.design.n_rows)
+        rows = generator.permutation(n)[: self.n_batches * size]
+        return rows.reshape(self.n_batches, size).astype(np.int32)
+
+    def settle(self, weights: Weights, epoch: int, last: Known | None) -> Known:
+        """Variances of the random effects, and the scaling of hidden units."""
+        del last
+        rows = take(self.arrays, self._looked_at)
+        slopes = self._unscaled if epoch == 0 else self.scaling(weights)
+        precision, log_det, told = [], [], {}
+        for position, effects in enumerate(weights.effects):
+            Sigma = (
+                self.covariance(effects, self.design.random[position].correlated)
+                if epoch
+                else START_SD**2 * np.eye(effects.mean.shape[1])
+            )
+            precision.append(np.linalg.inv(Sigma))
+            log_det.append(np.float64(np.linalg.slogdet(Sigma)[1]))
+            told[f"sd[{position}]"] = float(np.sqrt(np.diag(Sigma).mean()))
+        # Slowly at first: a network that has learnt nothing is easily kept from it.
+        warmth = min(1.0, (epoch + 1) / max(1.0, self.warm_up * self.epochs)) ** 2
+        known = Known(
+            tuple(precision), tuple(log_det), slopes, np.float64(warmth), told
+        )
+        with precise():
+            seen = survey(weights, known._replace(told={}), rows, layout=self.layout)
+        told["loss with b"] = float(seen.with_effects)
+        told["loss without b"] = float(seen.without)
+        told["loss"] = told["loss with b"] + self.layout.population * float(
+            seen.without
+        )
+        self.best.see(weights, told["loss"], epoch)
+        if self.layout.adversary is not None:
+            told["adversary"] = float(seen.accuracy)
+        return known
+
+    def scaling(self, weights: Weights) -> tuple[Slopes | None, ...]:
+        """Centre and spread of the last hidden units, where they have random slopes."""
+        rows = take(self.arrays, self._looked_at)
+        with precise():
+            found = spreads(weights, rows, layout=self.layout)
+        return tuple(
+            None if s is None else Slopes(np.asarray(s.centre), np.asarray(s.spread))
+            for s in found
+        )
+
+    def adversary_reads(self, weights: Weights) -> Matrix:
+        """What an adversary reads of the rows that are looked at, (rows, units)."""
+        rows = take(self.arrays, self._looked_at)
+        with precise():
+            return np.asarray(read(weights, rows, layout=self.layout), np.float64)
+
+    @property
+    def looked_at(self) -> NDArray[np.int32]:
+        """Rows that are looked at between epochs."""
+        return self._looked_at
+
+    def held_out_loss(self, weights: Any, known: Known) -> float | None:
+        """None: nothing is held out."""
+        del weights, known
+
+    def describe(self, known: Known) -> dict[str, float]:
+        """What was seen between epochs."""
+        return {name: float(value) for name, value in known.told.items()}
+
+    def initial_weights(self, seed: int) -> Weights:
+        """Starting values of all that is trained."""
+        networks = self.layout.networks
+        keys = jax.random.split(jax.random.key(seed), len(networks) + 1)
+        with precise():
+            w = tuple(
+                jax.tree.map(lambda a: cast(a, self.kind), network.init(key, d.inputs))
+                for network, key, d in zip(
+                    networks, keys, self.design.networks, strict=False
+                )
+            )
+            effects = tuple(
+                _starting_effects(term.n_levels, Z.shape[1] + self._width(network))
+                for term, Z, network in zip(
+                    self.design.random, self.arrays.Z, self.layout.slopes, strict=True
+                )
+            )
+            xi = np.log(float(self.arrays.scale) ** 2)
+            classifier = self.layout.adversary
+            adversary: tuple[Any, ...] = ()
+            if classifier is not None:
+                width = sum(self._widths(classifier.last_only))
+                adversary = classifier.init(keys[-1], width)
+            return Weights(
+                networks=w,
+                beta=np.zeros(self.arrays.X.shape[1]),
+                effects=effects,
+                xi=np.float64(xi),
+                xi_population=np.float64(xi),
+                adversary=adversary,
+            )
+
+    def _width(self, network: int | None) -> int:
+        """Number of last hidden units that have random slopes."""
+        return 0 if network is None else self._layer_shapes[network][-1]
+
+    def _widths(self, last_only: bool) -> list[int]:
+        """Numbers of units that an adversary reads."""
+        return [
+            width
+            for widths in self._layer_shapes
+            for width in (widths[-1:] if last_only else widths)
+        ]
+
+    @cached_property
+    def _layer_shapes(self) -> list[tuple[int, ...]]:
+        """Widths of the hidden layers of each network."""
+        return [
+            layer_widths(network, d.inputs)
+            for network, d in zip(
+                self.layout.networks, self.design.networks, strict=True
+            )
+        ]
+
+    @cached_property
+    def _looked_at(self) -> NDArray[np.int32]:
+        n = self.design.n_rows
+        if n <= SURVEY:
+            return np.arange(n, dtype=np.int32)
+        rows = np.random.default_rng(0).choice(n, SURVEY, replace=False)
+        return np.sort(rows).astype(np.int32)
+
+    @cached_property
+    def _unscaled(self) -> tuple[Slopes | None, ...]:
+        used = set(self.layout.slopes)
+        return tuple(
+            Slopes(np.zeros(w[-1]), np.ones(w[-1])) if i in used else None
+            for i, w in enumerate(self._layer_shapes)
+        )
+
+    @staticmethod
+    def covariance(effects: Effects, correlated: bool) -> Matrix:
+        """Second moments of the random effects under their distributions."""
+        m = np.asarray(effects.mean, dtype=np.float64)
+        variance = np.exp(2.0 * np.asarray(effects.log_sd, dtype=np.float64))
+        found = m.T @ m / len(m) + np.diag(variance.mean(0))
+        return found if correlated else np.diag(np.diag(found))
+
+
+def layer_widths(network: Network, inputs: Any) -> tuple[int, ...]:
+    """Widths of the hidden layers of a network; none if it has none to show."""
+    if not isinstance(network, Layered):
+        return ()
+    with precise():
+        one = jax.tree.map(lambda a: jnp.asarray(a[:1]), inputs)
+        weights = network.init(jax.random.key(0), one)
+        found = jax.eval_shape(network.activations, weights, one)
+    return tuple(int(np.prod(h.shape[1:])) for h in found)
+
+
+def prepare(
+    design: Design,
+    networks: tuple[Network, ...],
+    family: Family,
+    *,
+    population: float,
+    epochs: int,
+    batch_rows: int,
+    precision: str,
+    opponent: Opponent | None = None,
+) -> JointTask:
+    """Put the rows where batches are taken from.
+
+    Raises
+    ------
+    OptionError
+        If random slopes are asked for on the units of a network that shows none.
+    """
+    slopes = tuple(t.network for t in design.random)
+    for position, (network, d) in enumerate(
+        zip(networks, design.networks, strict=True)
+    ):
+        looked_into = position in slopes or opponent is not None
+        if looked_into and not layer_widths(network, d.inputs):
+            raise OptionError(
+                f"{d.label} has no hidden units that are known to ngmm, which random "
+                "slopes (1 + nn | g) and an adversary need: give it hidden layers, "
+                "hidden=(32, 8), or a network with a method activations(weights, "
+                "inputs)"
+            )
+    kind = np.dtype(precision)
+    scale = response_scale(design) if family.has_residual else 1.0
+    whitened, whitening = _orthonormal(design.X)
+    n = design.n_rows
+    group = opponent or no_opponent(n)
+    with precise():
+        arrays = Data(
+            inputs=tuple(
+                jax.tree.map(lambda a: cast(a, kind), d.inputs) for d in design.networks
+            ),
+            y=jnp.asarray(design.y),
+            offset=jnp.asarray(design.offset),
+            weights=jnp.asarray(design.weights),
+            trials=jnp.ones(n) if design.trials is None else jnp.asarray(design.trials),
+            X=jnp.asarray(whitened),
+            Z=tuple(jnp.asarray(t.Z[:, : t.n_own]) for t in design.random),
+            codes=tuple(jnp.asarray(t.codes) for t in design.random),
+            group=jnp.asarray(group.codes),
+            balance=jnp.asarray(group.balance),
+            stratum=jnp.asarray(group.stratum),
+            scale=np.float64(scale),
+        )
+    layout = Static(family, networks, slopes, float(population), group.classifier)
+    return JointTask(
+        design=design,
+        layout=layout,
+        arrays=arrays,
+        whitening=whitening,
+        batch_rows=batch_rows,
+        epochs=epochs,
+        warm_up=group.warm_up,
+        kind=kind,
+    )
+
+
+def _orthonormal(X: Matrix) -> tuple[Matrix, Matrix]:
+    """Columns of unit mean square without correlation, and X's coefficients of them."""
+    if not X.shape[1]:
+        return X, np.zeros((0, 0))
+    Q, R = np.linalg.qr(X)
+    root = np.sqrt(len(X))
+    return Q * root, np.linalg.inv(R) * root
+
+
+def _starting_effects(levels: int, k: int) -> Effects:
+    return Effects(np.zeros((levels, k)), np.full((levels, k), np.log(START_SPREAD)))
+
+
+def _survey(weights: Weights, known: Known, rows: Data, *, layout: Static) -> Survey:
+    at = predictor(weights, known, rows, layout)
+    conditional, alone = response_losses(at, weights, rows, layout)
+    return Survey(
+        conditional.mean(),
+        alone.mean(),
+        _accuracy(weights, at.layers, rows, layout),
+    )
+
+
+def _accuracy(weights: Weights, layers: Any, rows: Data, layout: Static) -> Array:
+    classifier = layout.adversary
+    if classifier is None:
+        return jnp.asarray(jnp.nan)
+    seen = view(layers, classifier)
+    found = classifier.log_odds(weights.adversary, seen, rows.stratum).argmax(1)
+    right = (found == rows.group) * rows.balance
+    return right.sum() / rows.balance.sum()
+
+
+def _spreads(
+    weights: Weights, rows: Data, *, layout: Static
+) -> tuple[Slopes | None, ...]:
+    out: list[Slopes | None] = []
+    for position, (network, w, inputs) in enumerate(
+        zip(layout.networks, weights.networks, rows.inputs, strict=True)
+    ):
+        if position not in layout.slopes:
+            out.append(None)
+            continue
+        h = network.activations(w, inputs)[-1].astype(jnp.float64)  # type: ignore[attr-defined]
+        out.append(Slopes(h.mean(0), jnp.maximum(h.std(0), LEAST_SPREAD)))
+    return tuple(out)
+
+
+def _read(weights: Weights, rows: Data, *, layout: Static) -> Array:
+    assert layout.adversary is not None
+    return view(hidden_layers(weights, rows, layout), layout.adversary)
+
+
+read = Compiled(_read, heavy=lambda _: True)
+"""(weights, rows, layout=Static) -> the hidden units that an adversary reads."""
+
+survey = Compiled(_survey, heavy=lambda _: True)
+"""(weights, known, rows, layout=Static) -> Survey."""
+
+spreads = Compiled(_spreads, heavy=lambda _: True)
+"""(weights, rows, layout=Static) -> scaling of the units with random slopes."""
