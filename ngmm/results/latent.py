@@ -227,6 +227,11 @@ def predict_latent(
     term = analysis.design.latent[0]
     if ask.se or ask.interval is not None:
         raise NotSupportedError(no_variance(term.label))
+    if ask.new_levels == "similar":
+        raise NotSupportedError(
+            f'new_levels="similar" is not for {term.label}; use "population" or '
+            '"marginal"'
+        )
     if newdata is None:
         rows = _training(analysis, ask)
     else:

@@ -69,7 +69,7 @@ def test_divergence_is_that_of_two_normal_distributions() -> None:
     total = 0.0
     for m, s in zip(mean, np.exp(log_sd), strict=True):
         entropy = stats.norm(0.0, s).entropy().sum()
-        p = stats.multivariate_normal(np.zeros(2), Sigma)
+        p: Any = stats.multivariate_normal(np.zeros(2), cov=Sigma)  # type: ignore[arg-type]
         second = np.diag(s**2) + np.outer(m, m)
         at_zero = p.logpdf(np.zeros(2))
         total += -entropy - at_zero + 0.5 * np.trace(np.linalg.inv(Sigma) @ second)
@@ -83,7 +83,8 @@ def test_expectation_over_the_random_effects(family: str) -> None:
     y = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0])
     chosen = families.get(family)
     layout = Static(chosen, (), (), 1.0)
-    at = Predictor(np.zeros(ROWS), mean, sd**2, ())
+    zero, centre, variance = map(jnp.asarray, (np.zeros(ROWS), mean, sd**2))
+    at = Predictor(zero, centre, variance, ())
     data, weights = some_data(y), some_weights(xi=0.3)
     with precise():
         found, alone = response_losses(at, weights, data, layout)
@@ -94,7 +95,7 @@ def test_expectation_over_the_random_effects(family: str) -> None:
 
             exact = log_prob(mean[i])
             if sd[i]:
-                q = stats.norm(mean[i], sd[i])
+                q: Any = stats.norm(mean[i], sd[i])
                 low, high = mean[i] - 9 * sd[i], mean[i] + 9 * sd[i]
                 exact = integrate.quad(
                     lambda e, q=q: q.pdf(e) * log_prob(e), low, high
