@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ngmm.errors import OptionError, did_you_mean
+from ngmm.spirals import Spirals as Spirals
+from ngmm.spirals import spirals as spirals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Column", "Dataset", "describe", "load", "names"]
+__all__ = ["Column", "Dataset", "Spirals", "describe", "load", "names", "spirals"]
 
 
 @dataclass(frozen=True)
