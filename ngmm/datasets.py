@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ngmm.errors import OptionError, did_you_mean
-from ngmm.spirals import Spirals as Spirals
-from ngmm.spirals import spirals as spirals
+from ngmm.spirals import Spirals, spirals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -48,6 +48,7 @@ def test_the_signature_is_that_of_the_contract() -> None:
         "quad",
         "networks",
         "estimator",
+        "adversary",
         "df",
         "contrasts",
         "na_action",

@@ -15,6 +15,7 @@ PAGES = (
     "README.md",
     "docs/generalized-models.md",
     "docs/neural-terms.md",
+    "docs/clusters.md",
     "docs/item-response.md",
     "docs/likelihood-ratio-tests.md",
     "docs/tests-of-terms.md",

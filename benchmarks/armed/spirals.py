@@ -38,19 +38,19 @@ PROBES = "y ~ nn(x1, x2, probe1, probe2, hidden=(32, 32)) + (1 + nn || cluster)"
 FOLDS, LABELLED = 10, 20
 
 
-def fit(formula: str, data: pd.DataFrame, **options: Any) -> Any:
+def fit(formula: str, data: Any, **options: Any) -> Any:
     """A bernoulli model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ngmm.errors.NgmmWarning)
         return ngmm.fit(formula, data, family="bernoulli", progress=False, **options)
 
 
-def accuracy(probability: Any, data: pd.DataFrame) -> float:
+def accuracy(probability: Any, data: Any) -> float:
     """Share of rows on the right side of one half."""
     return float(((np.asarray(probability) > 0.5) == data["y"]).mean())
 
 
-def balanced(probability: Any, data: pd.DataFrame) -> float:
+def balanced(probability: Any, data: Any) -> float:
     """Mean of the accuracies in both classes."""
     right = (np.asarray(probability) > 0.5) == data["y"]
     return float(right.groupby(data["y"]).mean().mean())
@@ -58,10 +58,11 @@ def balanced(probability: Any, data: pd.DataFrame) -> float:
 
 def seen() -> list[dict[str, float]]:
     """Ten folds within cluster and class."""
-    data = ngmm.datasets.spirals().data
+    data: Any = ngmm.datasets.spirals().data
     each = data.groupby(["cluster", "y"])
     fold = each.cumcount() * FOLDS // each["y"].transform("size")
-    rng, rows = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, float]] = []
     for k in range(FOLDS):
         test, start = data[fold == k], time.perf_counter()
         found = fit(SLOPES, data[fold != k])
@@ -80,7 +81,8 @@ def seen() -> list[dict[str, float]]:
 
 def unseen() -> list[dict[str, float]]:
     """Each cluster left out once."""
-    data, rows = ngmm.datasets.spirals().data, []
+    data: Any = ngmm.datasets.spirals().data
+    rows: list[dict[str, float]] = []
     for j in range(10):
         start, held = time.perf_counter(), data[data["cluster"] == j]
         found = fit(SLOPES, data[data["cluster"] != j])
@@ -103,7 +105,8 @@ def unseen() -> list[dict[str, float]]:
 def probes(strength: float, population: float, epochs: Any) -> list[dict[str, float]]:
     """Confounded data with two probes, each cluster left out once."""
     made = ngmm.datasets.spirals("confounded", n_probes=2)
-    data, rows = made.data, []
+    data: Any = made.data
+    rows: list[dict[str, float]] = []
     inputs = ["x1", "x2", "probe1", "probe2"]
     for j in range(10):
         start = time.perf_counter()
@@ -133,7 +136,7 @@ def probes(strength: float, population: float, epochs: Any) -> list[dict[str, fl
     return rows
 
 
-def _importance(found: Any, data: pd.DataFrame, inputs: list[str]) -> np.ndarray:
+def _importance(found: Any, data: Any, inputs: list[str]) -> np.ndarray:
     """Mean absolute slope of the population probability times the sd of an input."""
     out, step = [], 1e-4
     for name in inputs:

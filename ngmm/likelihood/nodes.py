@@ -133,6 +133,10 @@ def _spaced(grid: Grid, shift: float) -> tuple[Vector, Vector]:
 
 def _tensor(lines: Sequence[tuple[Vector, Vector]]) -> tuple[Vector, Vector]:
     """Product of rules in one dimension, last dimension fastest."""
+    if all(len(x) == 1 for x, _ in lines):
+        # A single point may have more dimensions than arrays can.
+        point = np.concatenate([x for x, _ in lines])
+        return point[None], np.array([sum(float(w[0]) for _, w in lines)])
     grid = np.meshgrid(*[x for x, _ in lines], indexing="ij")
     weights = np.meshgrid(*[w for _, w in lines], indexing="ij")
     points = np.stack(grid, -1).reshape(-1, len(lines))

@@ -167,11 +167,11 @@ def adapt(
     if isinstance(analysis, LatentAnalysis):
         raise NotSupportedError("adapt() is for models without neural random effects")
     groups = spec.groups
-    if len(groups) > 1:
+    if len(groups) != 1:
         raise NotSupportedError(
             f"adapt() is for models with one grouping factor, not {', '.join(groups)}"
         )
-    group = groups[0]
+    (group,) = groups
     frame = _labelled(spec, newdata, arguments)
     new = spec.apply({**frame.columns, **frame.arrays})
     _refuse_known(new, group)
@@ -232,7 +232,7 @@ def _labelled(spec: DesignSpec, newdata: Any, arguments: Mapping[str, Any]) -> F
 
 
 def _refuse_known(new: NewDesign, group: str) -> None:
-    (term, *_) = new.random
+    term = next(iter(new.random))
     known = np.unique(term.codes[term.codes >= 0])
     if len(known):
         labels = ", ".join(str(term.levels[i]) for i in known[:5])

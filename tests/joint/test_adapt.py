@@ -16,7 +16,7 @@ from tests.joint.frames import curved, fitted
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 
 
-def sleep() -> tuple[Any, pd.DataFrame]:
+def sleep() -> tuple[Any, Any]:
     """A fit to all subjects but one, and the rows of that one."""
     data = ngmm.datasets.load("sleepstudy")
     own = data["Subject"] == "308"

@@ -198,3 +198,11 @@ def test_truncated_nodes_are_equally_spaced_up_to_the_radius(
     spacing = 2 * radius / (n - 1)
     np.testing.assert_allclose(np.diff(points[:, 0]), spacing, rtol=1e-10)
     np.testing.assert_allclose(np.exp(log_weights), spacing, rtol=1e-12)
+
+
+def test_a_single_node_may_have_any_number_of_dimensions() -> None:
+    # More than NumPy's arrays have axes.
+    points, log_weights = nodes(hermite(1), 40)
+    assert points.shape == (1, 40)
+    assert not points.any()
+    assert log_weights[0] == pytest.approx(40 * nodes(hermite(1), 1)[1][0], rel=1e-14)
