@@ -66,6 +66,7 @@ def test_the_signature_is_that_of_the_contract() -> None:
         "quad": "auto",
         "networks": None,
         "estimator": "auto",
+        "adversary": None,
         "df": "auto",
         "contrasts": None,
         "na_action": "drop",

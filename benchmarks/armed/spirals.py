@@ -34,7 +34,7 @@ import ngmm
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "spirals.json"
 SLOPES = "y ~ nn(x1, x2) + (1 + nn || cluster)"
-PROBES = "y ~ nn(x1, x2, probe1, probe2, hidden=(32, 32)) + (1 + nn || cluster)"
+PROBES = "y ~ nn(x1, x2, probe1, probe2) + (1 + nn || cluster)"
 FOLDS, LABELLED = 10, 20
 
 

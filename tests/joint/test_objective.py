@@ -98,7 +98,7 @@ def test_expectation_over_the_random_effects(family: str) -> None:
                 q: Any = stats.norm(mean[i], sd[i])
                 low, high = mean[i] - 9 * sd[i], mean[i] + 9 * sd[i]
                 exact = integrate.quad(
-                    lambda e, q=q: q.pdf(e) * log_prob(e), low, high
+                    lambda e, q=q: q.pdf(e) * log_prob(e), low, high, epsabs=1e-13
                 )[0]
             # Exact for a normal response. Five nodes are to the tenth order in sd: of
             # exp(eta) they leave sd^10 / 30,240, which is 7e-5 times its mean here.
