@@ -83,7 +83,8 @@ def test_expectation_over_the_random_effects(family: str) -> None:
     y = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0])
     chosen = families.get(family)
     layout = Static(chosen, (), (), 1.0)
-    zero, centre, variance = map(jnp.asarray, (np.zeros(ROWS), mean, sd**2))
+    with precise():
+        zero, centre, variance = map(jnp.asarray, (np.zeros(ROWS), mean, sd**2))
     at = Predictor(zero, centre, variance, ())
     data, weights = some_data(y), some_weights(xi=0.3)
     with precise():
