@@ -85,7 +85,7 @@ def test_expectation_over_the_random_effects(family: str) -> None:
     layout = Static(chosen, (), (), 1.0)
     with precise():
         zero, centre, variance = map(jnp.asarray, (np.zeros(ROWS), mean, sd**2))
-    at = Predictor(zero, centre, variance, ())
+    at = Predictor(zero, centre, variance, (), ())
     data, weights = some_data(y), some_weights(xi=0.3)
     with precise():
         found, alone = response_losses(at, weights, data, layout)
@@ -113,7 +113,7 @@ def players(scale: float) -> tuple[Any, Any, Classifier]:
     classifier = Classifier(3, 1, 1.0, False, (5,))
     with precise():
         weights = classifier.init(jax.random.key(0), 4)
-        layers = [[scale * jax.random.normal(jax.random.key(1), (ROWS, 4))]]
+        layers = scale * jax.random.normal(jax.random.key(1), (ROWS, 4))
     return weights, layers, classifier
 
 

@@ -27,7 +27,7 @@ from ngmm.linalg import Values
 
 @dataclass(frozen=True)
 class Classifier:
-    """A multilayer perceptron that tells groups from hidden layers.
+    """A multilayer perceptron that tells groups from what networks compute.
 
     Attributes
     ----------
@@ -85,22 +85,30 @@ class AdversaryLoss(NamedTuple):
     against: Array
 
 
-def view(layers: Sequence[Sequence[Array]], classifier: Classifier) -> Array:
-    """What the classifier reads: hidden layers of all networks side by side."""
+def view(
+    layers: Sequence[Sequence[Array]],
+    outputs: Sequence[Array],
+    classifier: Classifier,
+) -> Array:
+    """What the classifier reads: hidden layers of all networks, and their outputs.
+
+    An output has a linear path from the inputs that passes by the hidden layers.
+    """
     first = -1 if classifier.last_only else 0
-    return jnp.concatenate([h for network in layers for h in network[first:]], axis=1)
+    read = [h for network in layers for h in network[first:]]
+    read += [g[:, None].astype(read[0].dtype) for g in outputs]
+    return jnp.concatenate(read, axis=1)
 
 
 def adversary_loss(
     weights: Any,
-    layers: Sequence[Sequence[Array]],
+    seen: Array,
     group: Values,
     balance: Values,
     stratum: Values,
     classifier: Classifier,
 ) -> AdversaryLoss:
     """Both parts; each has derivatives in the weights of its own player only."""
-    seen = view(layers, classifier)
     held = lax.stop_gradient(weights)
     own = cross_entropy(
         weights, lax.stop_gradient(seen), group, balance, stratum, classifier

@@ -28,7 +28,7 @@ from jax import Array
 from ngmm.families import Family
 from ngmm.linalg import Values
 from ngmm.networks import Inputs, Network
-from ngmm.training.joint.adversary import Classifier, adversary_loss
+from ngmm.training.joint.adversary import Classifier, adversary_loss, view
 
 # Nodes of the expectation over the linear predictor of a row.
 NODES = 5
@@ -151,23 +151,21 @@ class Predictor(NamedTuple):
         (n,) under the distributions of the random effects.
     layers
         Of each network its hidden layers, empty where they are not needed.
+    outputs
+        (n,) output of each network.
     """
 
     population: Array
     mean: Array
     variance: Array
     layers: tuple[tuple[Array, ...], ...]
+    outputs: tuple[Array, ...]
 
 
 def predictor(weights: Weights, known: Known, data: Data, layout: Static) -> Predictor:
     """The linear predictor of rows under the distributions of the random effects."""
     layers = hidden_layers(weights, data, layout)
-    outputs = (
-        network.apply(w, inputs).astype(jnp.float64)
-        for network, w, inputs in zip(
-            layout.networks, weights.networks, data.inputs, strict=True
-        )
-    )
+    outputs = network_outputs(weights, data, layout)
     fixed = data.X @ weights.beta + sum(outputs, jnp.zeros_like(data.offset))
     shift, variance = jnp.zeros_like(fixed), jnp.zeros_like(fixed)
     each = zip(data.Z, data.codes, weights.effects, layout.slopes, strict=True)
@@ -186,6 +184,7 @@ def predictor(weights: Weights, known: Known, data: Data, layout: Static) -> Pre
         population + data.scale * shift,
         data.scale**2 * variance,
         layers,
+        outputs,
     )
 
 
@@ -236,7 +235,7 @@ def loss(
     if layout.adversary is not None:
         found = adversary_loss(
             weights.adversary,
-            at.layers,
+            view(at.layers, at.outputs, layout.adversary),
             rows.group,
             rows.balance,
             rows.stratum,
@@ -250,6 +249,16 @@ def take(data: Data, rows: Values) -> Data:
     """Some of the rows."""
     picked = jax.tree.map(lambda a: a[rows], data._replace(scale=data.y))
     return picked._replace(scale=data.scale)
+
+
+def network_outputs(weights: Weights, data: Data, layout: Static) -> tuple[Array, ...]:
+    """Output of each network, (n,)."""
+    return tuple(
+        network.apply(w, inputs).astype(jnp.float64)
+        for network, w, inputs in zip(
+            layout.networks, weights.networks, data.inputs, strict=True
+        )
+    )
 
 
 def hidden_layers(

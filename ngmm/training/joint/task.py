@@ -24,11 +24,13 @@ from ngmm.training.joint.objective import (
     Data,
     Effects,
     Known,
+    Predictor,
     Slopes,
     Static,
     Weights,
     hidden_layers,
     loss,
+    network_outputs,
     predictor,
     response_losses,
     take,
@@ -228,7 +230,7 @@ class JointTask:
             classifier = self.layout.adversary
             adversary: tuple[Any, ...] = ()
             if classifier is not None:
-                width = sum(self._widths(classifier.last_only))
+                width = sum(self._widths(classifier.last_only)) + len(networks)
                 adversary = classifier.init(keys[-1], width)
             return Weights(
                 networks=w,
@@ -381,15 +383,15 @@ def _survey(weights: Weights, known: Known, rows: Data, *, layout: Static) -> Su
     return Survey(
         conditional.mean(),
         alone.mean(),
-        _accuracy(weights, at.layers, rows, layout),
+        _accuracy(weights, at, rows, layout),
     )
 
 
-def _accuracy(weights: Weights, layers: Any, rows: Data, layout: Static) -> Array:
+def _accuracy(weights: Weights, at: Predictor, rows: Data, layout: Static) -> Array:
     classifier = layout.adversary
     if classifier is None:
         return jnp.asarray(jnp.nan)
-    seen = view(layers, classifier)
+    seen = view(at.layers, at.outputs, classifier)
     found = classifier.log_odds(weights.adversary, seen, rows.stratum).argmax(1)
     right = (found == rows.group) * rows.balance
     return right.sum() / rows.balance.sum()
@@ -412,7 +414,8 @@ def _spreads(
 
 def _read(weights: Weights, rows: Data, *, layout: Static) -> Array:
     assert layout.adversary is not None
-    return view(hidden_layers(weights, rows, layout), layout.adversary)
+    layers = hidden_layers(weights, rows, layout)
+    return view(layers, network_outputs(weights, rows, layout), layout.adversary)
 
 
 read = Compiled(_read, heavy=lambda _: True)
