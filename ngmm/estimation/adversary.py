@@ -15,7 +15,7 @@ STRENGTHS = (0.0, 0.1, 0.3, 1.0)
 
 @dataclass(frozen=True)
 class Adversary:
-    """A classifier that tells the groups from a network's hidden units.
+    """A classifier that tells the groups from a network's hidden units and output.
 
     The networks are trained against it: what they compute is to say as little as
     possible about which group a row is in, so that the fixed part of the model uses
@@ -30,7 +30,8 @@ class Adversary:
         for an ordinary fit. ``"auto"`` tries 0, 0.1, 0.3 and 1 and takes the one that
         gives groups left out the highest marginal log-likelihood.
     layers
-        ``"all"`` hidden layers of the networks, or the ``"last"`` of each.
+        ``"all"`` hidden layers of the networks, or the ``"last"`` of each; their
+        outputs in any case.
     given_response
         Whether the classifier is told the response. Then the networks unlearn what the
         response does not explain, and only that: where groups differ in their share of
