@@ -39,7 +39,7 @@ from ngmm.inference.marginal.mean import (
 )
 from ngmm.inference.neural import NeuralAnalysis
 from ngmm.results import MixedModelFit
-from ngmm.results.rows import network_outputs, unseen_text
+from ngmm.results.rows import network_outputs, unseen_text, with_units
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -135,6 +135,7 @@ class Population:
         )
         if new.unseen:
             raise NewDataError(unseen_text(new.unseen))
+        new = with_units(analysis, new)
         f = network_outputs(analysis, new.networks, new.X)
         eta = new.X @ analysis.estimate.beta + new.offset + f.sum(1)
         v = np.zeros(len(eta))

@@ -81,6 +81,12 @@ def check_features(terms: ModelFormula, nodes: Nodes) -> None:
         If no network, or more than one, is meant.
     """
     for random in terms.random:
+        if len(random.features) > 1:
+            raise fault(
+                f"{random} has slopes on the units of two networks; a term has them on "
+                "one",
+                *nodes,
+            )
         for name in random.features:
             try:
                 terms.network_of(name)

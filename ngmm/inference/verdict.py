@@ -361,7 +361,8 @@ _SEARCHES = {
     "minibatches": Message(
         "the training of the networks did not settle, so that they fit the data less "
         "well than they could",
-        "ngmm.fit(..., estimator=ngmm.Stochastic(epochs=...)) with more epochs",
+        "more epochs: estimator=ngmm.Stochastic(epochs=...), or ngmm.Joint(epochs=...) "
+        "where that was the estimator",
     ),
     "adversary": Message(
         "the adversary was too strong",

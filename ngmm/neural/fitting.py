@@ -150,5 +150,6 @@ def check_estimator(estimator: Any) -> Evidence | Stochastic | Joint | None:
         )
     raise OptionError(
         f"estimator={estimator!r} does not fit networks; use ngmm.Evidence(), "
+        "ngmm.Joint(), "
         'ngmm.Stochastic(optimizer=...) for any optax transformation, or "auto"'
     )

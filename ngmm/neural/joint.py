@@ -21,7 +21,7 @@ from ngmm.neural.record import FittedNetworks, Member, given_networks
 from ngmm.neural.strength import choose_strength
 from ngmm.progress import ProgressLine
 from ngmm.training.joint.fit import JointResult, train_jointly
-from ngmm.training.joint.opponent import Opponent, group_of, opponent_of
+from ngmm.training.joint.opponent import Faced, Opponent, group_of, opponent_of
 
 Vector = NDArray[np.float64]
 Found: TypeAlias = tuple[GaussianEstimate | GeneralizedEstimate, FittedNetworks]
@@ -55,12 +55,16 @@ def fit_jointly(
     if adversary is None:
         return fit(base, 0.0, progress)
     strength = adversary.strength
+    group = group_of(base.design, adversary)
+    codes = next(t.codes for t in base.design.random if t.group == group)
     if isinstance(strength, str):
-        group = group_of(base.design, adversary)
-        codes = next(t.codes for t in base.design.random if t.group == group)
         with ProgressLine(progress, "strength") as line:
             strength = choose_strength(base, codes, fit, seed, line)
-    return fit(base, float(strength), progress)
+    estimate, fitted = fit(base, float(strength), progress)
+    if strength == 0.0:
+        n_groups = int(codes.max()) + 1
+        fitted = replace(fitted, adversary=Faced(0.0, n_groups, np.nan, np.nan))
+    return estimate, fitted
 
 
 def _fit(
@@ -150,9 +154,8 @@ def _theta(term: RandomDesign, Sigma: Vector, sigma: float) -> Vector:
 
 
 def _worse(found: JointResult, status: Status) -> Status:
-    """The training's status if it went wrong, else that of the maximum likelihood."""
-    fine = (Status.CONVERGED, Status.MAX_STEPS)
-    return status if found.status in fine else found.status
+    """The training's status, or that of the likelihood after good training."""
+    return status if found.status is Status.CONVERGED else found.status
 
 
 def _default(network: Network, options: dict[str, object]) -> Network:

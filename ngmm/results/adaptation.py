@@ -261,6 +261,11 @@ def _design(
     w = np.ones(new.n_rows)
     if isinstance(weights, str):
         w = frame.columns[weights].to_numpy(dtype=np.float64)
+        if not (np.isfinite(w) & (w > 0.0)).all():
+            raise NewDataError(
+                f'weights "{weights}" of newdata must be positive numbers in all rows '
+                "that have a response"
+            )
     analysis.model.family.check(y, trials, whole.response_name, new.index)
     (group,) = spec.groups
     codes = new.unseen_codes[group].astype(np.int32)

@@ -107,7 +107,10 @@ class MixedModelFit:
     @property
     def design(self) -> Design:
         """The arrays the model was fitted to."""
-        return self.model.design
+        if self.networks is None:
+            return self.model.design
+        # With the hidden units on which random effects have slopes.
+        return self._analysis.design
 
     @property
     def formula(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def new_rows(analysis: Analysis, spec: DesignSpec, newdata: Any, ask: Request) -
 def rows_of(analysis: Analysis, new: NewDesign) -> Rows:
     """Rows of a design for new data."""
     design = analysis.design
-    terms = iter(with_units(analysis, new))
+    terms = iter(with_units(analysis, new).random)
     built = {t.group for t in new.random}
     return Rows(
         X=new.X,
@@ -98,11 +98,12 @@ def rows_of(analysis: Analysis, new: NewDesign) -> Rows:
     )
 
 
-def with_units(analysis: Analysis, new: NewDesign) -> tuple[RandomDesign | None, ...]:
-    """Random-effects terms of new rows with the units on which they have slopes."""
+def with_units(analysis: Analysis, new: NewDesign) -> NewDesign:
+    """New rows, their random terms with the hidden units on which they have slopes."""
     if not isinstance(analysis, NeuralAnalysis):
-        return new.random
-    return analysis.networks.random(new.random, new.networks)
+        return new
+    terms = analysis.networks.random(new.random, new.networks)
+    return replace(new, random=tuple(t for t in terms if t is not None))
 
 
 def network_outputs(

@@ -179,6 +179,8 @@ def _adversary(fit: Fitted) -> list[Field]:
     faced = None if fit.networks is None else fit.networks.adversary
     if faced is None:
         return []
+    if faced.strength == 0.0:
+        return [Field("adversary", "none: groups left out are served best without one")]
     text = (
         f"strength {faced.strength:g}; a fresh classifier tells the group of "
         f"{faced.fresh:.0%} of the rows, guessing {faced.chance:.0%}"

@@ -43,6 +43,10 @@ def test_a_name_says_which_network() -> None:
         ("y ~ nn(a) + (1 + nn(net=z) | g)", "0 networks of the fixed part have net=z"),
         ("y ~ nn(a) + (nn + nn | g)", "nn is given twice"),
         ("y ~ nn(net=p) + (1 | g)", "without inputs"),
+        (
+            "y ~ nn(a, net=p) + nn(b, net=q) + (1 + nn(net=p) + nn(net=q) | g)",
+            "units of two networks",
+        ),
     ],
 )
 def test_what_is_not_one_network_is_refused(formula: str, message: str) -> None:

@@ -31,9 +31,7 @@ def test_gaussian_effects_by_their_formula() -> None:
     residual = few["Reaction"] - Z @ fit.fixef.to_numpy()
     v = fit.varcorr().to_frame()
     sd = v["sd"].to_numpy()
-    r = v["correlation"].dropna().iloc[0] if "correlation" in v else None
-    if r is None:
-        r = float(v.filter(like="corr").stack().dropna().iloc[0])
+    r = float(v["corr"].dropna().iloc[0])
     Sigma = np.array([[sd[0] ** 2, r * sd[0] * sd[1]], [r * sd[0] * sd[1], sd[1] ** 2]])
     inside = Z @ Sigma @ Z.T + fit.sigma**2 * np.eye(3)
     b = Sigma @ Z.T @ np.linalg.solve(inside, residual)
@@ -139,6 +137,13 @@ def test_groups_that_nothing_is_known_of_are_refused() -> None:
         found.predict(rows, kind="terms")
     with pytest.raises(OptionError, match="link"):
         found.predict(rows, se=True)
+
+
+def test_weights_of_new_rows_are_checked() -> None:
+    data = curved().assign(w=1.0)
+    fit = ngmm.fit("y ~ x + (1 | g)", data, weights="w")
+    with pytest.raises(NewDataError, match="positive numbers"):
+        fit.adapt(data.assign(g="new", w=np.nan))
 
 
 def test_several_factors_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 
@@ -37,6 +38,8 @@ def test_a_strength_of_zero_is_no_adversary() -> None:
     np.testing.assert_array_equal(again.fitted(), fitted().fitted())
 
 
+# The loss of two players does not settle in so few epochs, which is warned of.
+@pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
 def test_it_hides_the_groups() -> None:
     data = with_a_tell()
     formula = "y ~ nn(x, w, hidden=(8, 8)) + (1 | g)"
@@ -58,6 +61,17 @@ def test_it_hides_the_groups() -> None:
     assert found[1e-9] > 0.5
     # Of 120 rows: a difference of three standard errors and more.
     assert found[1.0] < found[1e-9] - 0.13
+
+
+def test_training_that_has_not_settled_is_warned_of() -> None:
+    with pytest.warns(ngmm.errors.ConvergenceWarning, match="did not settle"):
+        fit = ngmm.fit(
+            NETWORK,
+            curved(),
+            estimator=ngmm.Joint(optax.sgd(1e-3), epochs=10, batch_rows=30),
+            progress=False,
+        )
+    assert not fit.check().ok
 
 
 def test_summary_says_how_well_groups_are_told() -> None:
@@ -84,6 +98,8 @@ def test_what_an_adversary_undid_is_brought_back() -> None:
     assert not best.is_lost(1.9)
 
 
+# The loss of two players does not settle in so few epochs, which is warned of.
+@pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
 def test_no_strength_breaks_a_fit() -> None:
     fit = ngmm.fit(
         NETWORK,

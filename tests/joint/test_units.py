@@ -67,6 +67,19 @@ def test_new_data_have_the_same_units(family: str) -> None:
     )
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_effects_of_an_input_pass_through_the_units(family: str) -> None:
+    fit, data = fitted(family), curved(family)
+    found = ngmm.effects.slopes(fit, "x", re="all", scale="link").to_frame()
+    step = 1e-4
+    up, down = (
+        fit.predict(data.assign(x=data["x"] + s), kind="link") for s in (step, -step)
+    )
+    # Central differences: their error is of the order of the step squared.
+    expected = float(((up - down) / (2 * step)).mean())
+    assert float(found["estimate"].iloc[0]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_slopes_are_worth_having() -> None:
     whole = [
         ngmm.fit(f"y ~ nn(x, z, hidden=(8, 3)) + {random}", curved(), progress=False)

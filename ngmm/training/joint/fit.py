@@ -124,8 +124,9 @@ def train_jointly(
             line=line,
         )
     found, status = trained.weights, trained.status
-    if task.best.weights is not None and task.best.is_lost(_last_loss(trained)):
-        found, status = task.best.weights, Status.COLLAPSED
+    best = task.best.weights if opponent is not None else None
+    if best is not None and task.best.is_lost(_last_loss(trained)):
+        found, status = best, Status.COLLAPSED
     scale = float(task.arrays.scale)
     return JointResult(
         weights=jax.tree.map(np.asarray, found.networks),

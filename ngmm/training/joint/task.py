@@ -105,8 +105,6 @@ class JointTask:
         The model.
     arrays
         The rows as the compiled functions take them.
-    whitening
-        (p, p) turns coefficients of the orthonormal columns into those of X.
     batch_rows, epochs
         Of the plan.
     warm_up
@@ -120,7 +118,6 @@ class JointTask:
     design: Design
     layout: Static
     arrays: Data
-    whitening: Matrix
     batch_rows: int
     epochs: int
     warm_up: float
@@ -151,7 +148,7 @@ class JointTask:
     def settle(self, weights: Weights, epoch: int, last: Known | None) -> Known:
         """Variances of the random effects, and the scaling of hidden units."""
         del last
-        rows = take(self.arrays, self._looked_at)
+        rows = take(self.arrays, self.looked_at)
         slopes = self._unscaled if epoch == 0 else self.scaling(weights)
         precision, log_det, told = [], [], {}
         for position, effects in enumerate(weights.effects):
@@ -182,7 +179,7 @@ class JointTask:
 
     def scaling(self, weights: Weights) -> tuple[Slopes | None, ...]:
         """Centre and spread of the last hidden units, where they have random slopes."""
-        rows = take(self.arrays, self._looked_at)
+        rows = take(self.arrays, self.looked_at)
         with precise():
             found = spreads(weights, rows, layout=self.layout)
         return tuple(
@@ -192,14 +189,9 @@ class JointTask:
 
     def adversary_reads(self, weights: Weights) -> Matrix:
         """What an adversary reads of the rows that are looked at, (rows, units)."""
-        rows = take(self.arrays, self._looked_at)
+        rows = take(self.arrays, self.looked_at)
         with precise():
             return np.asarray(read(weights, rows, layout=self.layout), np.float64)
-
-    @property
-    def looked_at(self) -> NDArray[np.int32]:
-        """Rows that are looked at between epochs."""
-        return self._looked_at
 
     def held_out_loss(self, weights: Any, known: Known) -> float | None:
         """None: nothing is held out."""
@@ -264,7 +256,8 @@ class JointTask:
         ]
 
     @cached_property
-    def _looked_at(self) -> NDArray[np.int32]:
+    def looked_at(self) -> NDArray[np.int32]:
+        """Rows that are looked at between epochs."""
         n = self.design.n_rows
         if n <= SURVEY:
             return np.arange(n, dtype=np.int32)
@@ -331,7 +324,6 @@ def prepare(
             )
     kind = np.dtype(precision)
     scale = response_scale(design) if family.has_residual else 1.0
-    whitened, whitening = _orthonormal(design.X)
     n = design.n_rows
     group = opponent or no_opponent(n)
     with precise():
@@ -343,7 +335,7 @@ def prepare(
             offset=jnp.asarray(design.offset),
             weights=jnp.asarray(design.weights),
             trials=jnp.ones(n) if design.trials is None else jnp.asarray(design.trials),
-            X=jnp.asarray(whitened),
+            X=jnp.asarray(_orthonormal(design.X)),
             Z=tuple(jnp.asarray(t.Z[:, : t.n_own]) for t in design.random),
             codes=tuple(jnp.asarray(t.codes) for t in design.random),
             group=jnp.asarray(group.codes),
@@ -356,7 +348,6 @@ def prepare(
         design=design,
         layout=layout,
         arrays=arrays,
-        whitening=whitening,
         batch_rows=batch_rows,
         epochs=epochs,
         warm_up=group.warm_up,
@@ -364,13 +355,9 @@ def prepare(
     )
 
 
-def _orthonormal(X: Matrix) -> tuple[Matrix, Matrix]:
-    """Columns of unit mean square without correlation, and X's coefficients of them."""
-    if not X.shape[1]:
-        return X, np.zeros((0, 0))
-    Q, R = np.linalg.qr(X)
-    root = np.sqrt(len(X))
-    return Q * root, np.linalg.inv(R) * root
+def _orthonormal(X: Matrix) -> Matrix:
+    """Columns of unit mean square without correlation that span those of X."""
+    return np.linalg.qr(X)[0] * np.sqrt(len(X)) if X.shape[1] else X
 
 
 def _starting_effects(levels: int, k: int) -> Effects:
