@@ -23,6 +23,7 @@ from ngmm.model import Model as Model
 from ngmm.results import MixedModelFit as MixedModelFit
 
 if TYPE_CHECKING:
+    from ngmm import clusters as clusters
     from ngmm import diagnostics as diagnostics
     from ngmm import effects as effects
     from ngmm.comparison import compare as compare
@@ -42,6 +43,7 @@ __all__ = [
     "Stochastic",
     "TruncatedQuadrature",
     "build_design",
+    "clusters",
     "compare",
     "datasets",
     "diagnostics",
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 
-MODULES = ("diagnostics", "effects")
+MODULES = ("clusters", "diagnostics", "effects")
 # In modules of the same name: the package may hold either by that name.
 FUNCTIONS = {"compare": "ngmm.comparison.compare", "lrt": "ngmm.comparison.lrt"}
 

@@ -156,6 +156,8 @@ class QuadratureEngine:
         n_levels = self.problem.arranged.groups[-1].n_levels
         # Scores are formed by row, node and column.
         cells = self.n_nodes * (1 + self.n_columns // COLUMNS_PER_NODE)
+        # And curvatures by row and pair of random effects.
+        cells = max(cells, self.dimensions**2)
         return in_chunks(self.problem.rows, n_levels, cells)
 
     @property

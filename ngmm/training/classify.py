@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
 from ngmm.linalg import Values, precise
+from ngmm.training.perceptron import Layers, balance, initial_layers, through
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -43,7 +43,7 @@ class FittedClassifier:
         Share of the rows left out whose group it tells, all groups counting the same.
     """
 
-    weights: Any
+    weights: Layers
     centre: Vector
     spread: Vector
     accuracy: float
@@ -91,18 +91,18 @@ class Examples:
         found = self._weights(learn)
         p = _probabilities(found, self._scaled(judge))
         right = p.argmax(1) == self.codes[judge]
-        share = _balance(self.codes[judge], self.n_groups)
+        share = balance(self.codes[judge])
         accuracy = float((right * share).sum() / share.sum())
         if whole:
             found = self._weights(np.sort(np.concatenate([learn, judge])))
         return FittedClassifier(found, self._centre, self._spread, accuracy)
 
-    def _weights(self, rows: NDArray[np.intp]) -> Any:
+    def _weights(self, rows: NDArray[np.intp]) -> Layers:
         with precise():
             weights = fit_weights(
                 self._scaled(rows),
                 self.codes[rows].astype(np.int32),
-                _balance(self.codes[rows], self.n_groups),
+                balance(self.codes[rows]),
                 layout=self.n_groups,
             )
         return jax.tree.map(np.asarray, weights)
@@ -120,42 +120,19 @@ class Examples:
         return np.where(spread > 1e-12 * np.abs(self.x).max(initial=1.0), spread, 1.0)
 
 
-def _balance(codes: NDArray[np.int32], n_groups: int) -> Vector:
-    """Weights of mean one that make all groups that occur count the same."""
-    size = np.bincount(codes, minlength=n_groups)
-    return len(codes) / (np.count_nonzero(size) * size[codes])
-
-
-def _init(key: Array, sizes: tuple[int, ...]) -> list[tuple[Array, Array]]:
-    keys = jax.random.split(key, len(sizes) - 1)
-    return [
-        (jax.random.normal(k, (a, b), dtype=float) * (2.0 / a) ** 0.5, jnp.zeros(b))
-        for k, (a, b) in zip(keys, pairwise(sizes), strict=True)
-    ]
-
-
-def _log_odds(weights: Any, x: Values) -> Array:
-    h = jnp.asarray(x)
-    for W, c in weights[:-1]:
-        h = jnp.tanh(h @ W + c)
-    W, c = weights[-1]
-    return h @ W + c
-
-
-def _fit_weights(x: Values, codes: Values, balance: Values, *, layout: int) -> Any:
+def _fit_weights(x: Values, codes: Values, share: Values, *, layout: int) -> Layers:
     """Adam on the penalised cross-entropy of all rows."""
     # Only where groups are told apart: it takes long to import.
     import optax
 
-    sizes = (x.shape[1], WIDTH, layout)
-    weights = _init(jax.random.key(0), sizes)
+    weights = initial_layers(jax.random.key(0), (x.shape[1], WIDTH, layout))
     at = jnp.asarray(codes)[:, None]
 
     def loss(w: Any) -> Array:
-        log_p = jax.nn.log_softmax(_log_odds(w, x), axis=1)
+        log_p = jax.nn.log_softmax(through(w, x, jnp.tanh), axis=1)
         own = jnp.take_along_axis(log_p, at, axis=1)[:, 0]
         ridge = sum((W**2).sum() for W, _ in w)
-        return -(balance * own).mean() + 0.5 * PENALTY * ridge
+        return -(share * own).mean() + 0.5 * PENALTY * ridge
 
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
 
@@ -168,15 +145,10 @@ def _fit_weights(x: Values, codes: Values, balance: Values, *, layout: int) -> A
     return lax.fori_loop(0, STEPS, step, state)[0]
 
 
-def _probabilities(weights: Any, x: Matrix) -> Matrix:
-    h = x
-    for W, c in weights[:-1]:
-        h = np.tanh(h @ W + c)
-    W, c = weights[-1]
-    z = h @ W + c
-    p = np.exp(z - z.max(1, keepdims=True))
-    return p / p.sum(1, keepdims=True)
+def _probabilities(weights: Layers, x: Matrix) -> Matrix:
+    with precise():
+        return np.asarray(jax.nn.softmax(through(weights, x, jnp.tanh), axis=1))
 
 
 fit_weights = Compiled(_fit_weights, heavy=lambda _: True)
-"""(x, codes, balance, layout=number of groups) -> weights of the layers."""
+"""(x, codes, share, layout=number of groups) -> weights of the layers."""

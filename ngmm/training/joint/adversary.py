@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ngmm.linalg import Values
+from ngmm.training.perceptron import Layers, initial_layers, through
 
 
 @dataclass(frozen=True)
@@ -54,28 +54,18 @@ class Classifier:
         """Cross-entropy of guessing."""
         return math.log(self.n_groups)
 
-    def init(self, key: Array, width: int) -> tuple[tuple[Array, Array], ...]:
+    def init(self, key: Array, width: int) -> Layers:
         """Return initial weights for so many hidden units to read."""
         sizes = (width + (self.n_strata if self.n_strata > 1 else 0), *self.hidden)
-        keys = jax.random.split(key, len(self.hidden) + 1)
-        return tuple(
-            (
-                jax.random.normal(k, (a, b), dtype=float) * math.sqrt(2.0 / a),
-                jnp.zeros(b, dtype=float),
-            )
-            for k, (a, b) in zip(keys, pairwise((*sizes, self.n_groups)), strict=True)
-        )
+        return initial_layers(key, (*sizes, self.n_groups))
 
-    def log_odds(self, weights: Any, seen: Array, stratum: Values) -> Array:
+    def log_odds(self, weights: Layers, seen: Array, stratum: Values) -> Array:
         """Unnormalised log-probabilities of the groups, (n, C)."""
         h = seen
         if self.n_strata > 1:
             told = jax.nn.one_hot(stratum, self.n_strata, dtype=h.dtype)
             h = jnp.concatenate([h, told], axis=1)
-        for W, c in weights[:-1]:
-            h = jax.nn.relu(h @ W + c)
-        W, c = weights[-1]
-        return h @ W + c
+        return through(weights, h, jax.nn.relu)
 
 
 class AdversaryLoss(NamedTuple):

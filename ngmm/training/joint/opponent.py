@@ -11,6 +11,7 @@ from ngmm.design import Design
 from ngmm.errors import OptionError, did_you_mean
 from ngmm.estimation.adversary import Adversary
 from ngmm.training.joint.adversary import Classifier
+from ngmm.training.perceptron import balance
 
 Vector = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -103,8 +104,8 @@ def opponent_of(design: Design, adversary: Adversary, strength: float) -> Oppone
         last_only=adversary.layers == "last",
         hidden=adversary.hidden,
     )
-    balance = _balance(codes, stratum)
-    return Opponent(codes, stratum, balance, classifier, adversary.warm_up)
+    weights = balance(codes, stratum)
+    return Opponent(codes, stratum, weights, classifier, adversary.warm_up)
 
 
 def group_of(design: Design, adversary: Adversary) -> str:
@@ -142,15 +143,3 @@ def _strata(design: Design) -> Codes:
         codes = np.searchsorted(cuts, y, side="right")
         codes = np.unique(codes, return_inverse=True)[1]
     return codes.astype(np.int32)
-
-
-def _balance(codes: Codes, stratum: Codes) -> Vector:
-    """Weights that make all groups count the same within a class of response."""
-    cell = stratum.astype(np.int64) * (int(codes.max()) + 1) + codes
-    _, place, size = np.unique(cell, return_inverse=True, return_counts=True)
-    cells_of = np.zeros(int(stratum.max()) + 1)
-    of_cell = np.zeros(len(size), dtype=np.int64)
-    of_cell[place] = stratum
-    np.add.at(cells_of, of_cell, 1.0)
-    rows_of = np.bincount(stratum).astype(np.float64)
-    return (rows_of / cells_of)[stratum] / size[place]
