@@ -3,7 +3,7 @@
 Each message says what came, what was expected and what to do. All errors share the base
 `NgmmError`, so ``except ngmm.errors.NgmmError`` catches what a user can put right, and
 each one is also the builtin exception that a caller would expect (`ValueError`,
-`NotImplementedError`).
+`NotImplementedError`, `ImportError`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = [
     "DataError",
     "DesignError",
     "FormulaError",
+    "MissingPackageError",
     "NetworkWarning",
     "NewDataError",
     "NgmmError",
@@ -100,6 +101,10 @@ class OptionError(NgmmError, ValueError):
 
 class NotSupportedError(NgmmError, NotImplementedError):
     """A documented feature of a later version; the message says what to use today."""
+
+
+class MissingPackageError(NgmmError, ImportError):
+    """What was asked for needs a package that is not installed."""
 
 
 class NgmmWarning(UserWarning):

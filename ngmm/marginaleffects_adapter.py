@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ngmm.design import RandomDesign
 from ngmm.effects.population import Points, Population, population, variances
 from ngmm.effects.variables import Variables, variables_of
-from ngmm.errors import NotSupportedError, OptionError
+from ngmm.errors import MissingPackageError, NotSupportedError, OptionError
 from ngmm.inference.marginal.mean import link_mean, marginal_mean
 from ngmm.results import MixedModelFit
 
@@ -80,7 +80,7 @@ class MarginalEffectsModel:
 
     Raises
     ------
-    ImportError
+    MissingPackageError
         If `marginaleffects` is not installed.
     NotSupportedError
         If the model has a neural random effect, or networks that read arrays.
@@ -333,7 +333,7 @@ def _abstract() -> Any:
     try:
         from marginaleffects.classes import ModelAbstract
     except ImportError as cause:
-        raise ImportError(
+        raise MissingPackageError(
             "the package marginaleffects is not installed; type pip install "
             "'marginaleffects>=0.6' 'polars<2'. ngmm.effects needs no such package"
         ) from cause

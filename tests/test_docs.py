@@ -16,6 +16,7 @@ PAGES = (
     "docs/generalized-models.md",
     "docs/neural-terms.md",
     "docs/clusters.md",
+    "docs/cluster-reports.md",
     "docs/item-response.md",
     "docs/likelihood-ratio-tests.md",
     "docs/tests-of-terms.md",

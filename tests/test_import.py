@@ -35,7 +35,8 @@ from jax._src import xla_bridge
 
 assert not xla_bridge._backends, "a device was started"
 
-heavy = ("arviz", "formulaic", "matplotlib", "narwhals", "optax", "scipy.stats")
+heavy = ("arviz", "formulaic", "matplotlib", "narwhals", "optax", "scipy.stats",
+         "sklearn")
 loaded = [name for name in heavy if name in sys.modules and name not in modules]
 assert not loaded, loaded
 """

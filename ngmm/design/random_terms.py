@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from ngmm.design.matrix import MatrixSpec, build_matrix, check_finite
 from ngmm.design.records import RandomDesign
 from ngmm.errors import NewDataError
 from ngmm.formula import RandomTerm
+from ngmm.formula.terms import features_text
 
 __all__ = ["Groups", "RandomSpec", "build_random", "level_codes"]
 
@@ -39,12 +40,15 @@ class RandomSpec:
         False for a term written with ``||``.
     network
         Position of the network on whose units the term has slopes, or None.
+    feature
+        The units as the formula has them.
     """
 
     matrix: MatrixSpec
     grouping: Grouping
     correlated: bool
     network: int | None = None
+    feature: str = "nn"
 
     def build(
         self, columns: Mapping[str, Column], frame: Frame, codes: NDArray[np.int32]
@@ -103,8 +107,10 @@ def build_random(
         codes, grouping = groups[term.group]
         Z, matrix = build_matrix(term.expr, columns, contrasts, frame.n_rows)
         check_finite(Z, matrix.names, frame.index)
-        network = slopes[term.features[0]] if term.features else None
-        spec = RandomSpec(matrix, grouping, term.correlated, network)
+        spec = RandomSpec(matrix, grouping, term.correlated)
+        if term.features:
+            (name,) = term.features
+            spec = replace(spec, network=slopes[name], feature=features_text(name))
         design = _random_design(spec, Z, codes)
         check_term(design)
         designs.append(design)
@@ -123,4 +129,5 @@ def _random_design(
         levels=spec.grouping.levels,
         correlated=spec.correlated,
         network=spec.network,
+        feature=spec.feature,
     )

@@ -49,6 +49,8 @@ class RandomDesign:
         other columns once the network is fitted.
     n_units
         How many of the columns of ``Z``, at its end, are such units.
+    feature
+        The units as the formula has them, ``"nn"`` or ``"nn(net=first)"``.
     """
 
     group: str
@@ -59,6 +61,7 @@ class RandomDesign:
     correlated: bool
     network: int | None = None
     n_units: int = 0
+    feature: str = "nn"
 
     @property
     def n_levels(self) -> int:
@@ -70,9 +73,10 @@ class RandomDesign:
         """Number of columns of ``Z`` that are no units of a network."""
         return len(self.names) - self.n_units
 
-    def with_units(self, units: NDArray[np.float64]) -> RandomDesign:
+    def with_units(
+        self, units: NDArray[np.float64], names: tuple[str, ...]
+    ) -> RandomDesign:
         """Return the term with units of its network as further columns, (n, width)."""
-        names = tuple(f"nn[{i + 1}]" for i in range(units.shape[1]))
         return replace(
             self,
             names=(*self.names[: self.n_own], *names),
@@ -88,7 +92,7 @@ class RandomDesign:
         if "1" not in names:
             names.insert(0, "0")
         if self.network is not None:
-            names.append("nn")
+            names.append(self.feature)
         bar = "|" if self.correlated else "||"
         return f"({' + '.join(names)} {bar} {self.group})"
 

@@ -17,11 +17,13 @@ from ngmm.likelihood.neural.terms import Stack
 from ngmm.linalg import precise
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
 from ngmm.networks import MLP, Network, flatten
-from ngmm.neural.record import FittedNetworks, Member, given_networks
+from ngmm.neural.record import FittedNetworks, Member, Units, given_networks
 from ngmm.neural.strength import choose_strength
 from ngmm.progress import ProgressLine
 from ngmm.training.joint.fit import JointResult, train_jointly
+from ngmm.training.joint.objective import Slopes
 from ngmm.training.joint.opponent import Faced, Opponent, group_of, opponent_of
+from ngmm.training.joint.task import LEAST_SPREAD
 
 Vector = NDArray[np.float64]
 Found: TypeAlias = tuple[GaussianEstimate | GeneralizedEstimate, FittedNetworks]
@@ -84,11 +86,9 @@ def _fit(
     )
     fitted = _record(base, networks, found)
     given = given_networks(base, fitted)
+    terms = zip(given.design.random, found.variances, strict=True)
     start = np.concatenate(
-        [
-            _theta(term, Sigma, found.sigma)
-            for term, Sigma in zip(given.design.random, found.variances, strict=True)
-        ]
+        [_theta(t, _of_kept(t, Sigma, fitted), found.sigma) for t, Sigma in terms]
     )
     estimate = given.maximise(start)
     return replace(estimate, status=_worse(found, estimate.status)), fitted
@@ -129,7 +129,7 @@ def _record(
         n_epochs=found.n_epochs,
         history=found.history,
         without=_without(base),
-        slopes=found.slopes,
+        units=tuple(None if s is None else _units(s) for s in found.slopes),
         adversary=found.adversary,
     )
     return fitted.with_coefficients()
@@ -143,6 +143,21 @@ def _without(base: Model) -> float | None:
         return None
     plain = replace(base, design=replace(design, random=own))
     return plain.maximise(max_steps=20).loglik
+
+
+def _units(scaling: Slopes) -> Units:
+    """The units of a layer that vary."""
+    kept = np.flatnonzero(scaling.spread > LEAST_SPREAD)
+    return Units(kept, scaling.centre[kept], scaling.spread[kept])
+
+
+def _of_kept(term: RandomDesign, Sigma: Vector, fitted: FittedNetworks) -> Vector:
+    """The covariance of a term's effects without those of units that do not vary."""
+    units = None if term.network is None else fitted.units[term.network]
+    if units is None:
+        return Sigma
+    of = np.concatenate([np.arange(term.n_own), term.n_own + units.kept])
+    return Sigma[np.ix_(of, of)]
 
 
 def _theta(term: RandomDesign, Sigma: Vector, sigma: float) -> Vector:

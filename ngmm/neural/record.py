@@ -19,7 +19,6 @@ from ngmm.likelihood.neural.terms import Stack, Term, jacobian, last_units, outp
 from ngmm.linalg import precise
 from ngmm.model import Model
 from ngmm.networks import Inputs
-from ngmm.training.joint.objective import Slopes
 from ngmm.training.joint.opponent import Faced
 
 Vector = NDArray[np.float64]
@@ -64,6 +63,27 @@ class Member:
 
 
 @dataclass(frozen=True, eq=False)
+class Units:
+    """The last hidden units of a network as columns that have random slopes.
+
+    Attributes
+    ----------
+    kept
+        Positions of the units that vary between rows; a constant one has no slope.
+    centre, spread
+        Mean and standard deviation of these over the rows of the fit.
+    """
+
+    kept: NDArray[np.intp]
+    centre: Vector
+    spread: Vector
+
+    def columns(self, h: Matrix) -> Matrix:
+        """The columns of some rows, from all units of the layer."""
+        return (h[:, self.kept] - self.centre) / self.spread
+
+
+@dataclass(frozen=True, eq=False)
 class FittedNetworks:
     """The network terms of a fit.
 
@@ -95,9 +115,9 @@ class FittedNetworks:
         otherwise.
     without
         Log-likelihood of the model without networks; None if it was not looked at.
-    slopes
-        For each network the scaling of its last hidden units, if a term has random
-        slopes on them; empty where none has.
+    units
+        For each network its last hidden units, if a term has random slopes on them;
+        empty where none has.
     adversary
         What the networks were trained against; None for nothing.
     """
@@ -115,7 +135,7 @@ class FittedNetworks:
     n_epochs: int = 0
     history: Any = None
     without: float | None = None
-    slopes: tuple[Slopes | None, ...] = ()
+    units: tuple[Units | None, ...] = ()
     adversary: Faced | None = None
 
     @property
@@ -202,19 +222,22 @@ class FittedNetworks:
         return tuple(
             term
             if term is None or term.network is None
-            else term.with_units(self._units(term.network, inputs))
+            else self._with_units(term, term.network, inputs)
             for term in terms
         )
 
-    def _units(self, network: int, inputs: Sequence[Inputs]) -> Matrix:
-        """The last hidden units of a network, scaled as for its slopes."""
+    def _with_units(
+        self, term: RandomDesign, network: int, inputs: Sequence[Inputs]
+    ) -> RandomDesign:
         start = sum(self.stack.sizes[:network])
         w = self.weights(self.members[0])[start : start + self.stack.sizes[network]]
         one = Stack((self.stack.networks[network],), (self.stack.sizes[network],))
         h = _in_blocks(_units_of, w, [inputs[network]], one)
-        scaling = self.slopes[network]
-        assert scaling is not None
-        return (h - scaling.centre) / scaling.spread
+        units = self.units[network]
+        assert units is not None
+        name = self.designs[network].options.get("net", "nn")
+        names = tuple(f"{name}[{i + 1}]" for i in units.kept)
+        return term.with_units(units.columns(h), names)
 
     def jacobian(self, member: Member, inputs: Sequence[Inputs], X: Matrix) -> Matrix:
         """Derivative of the linear predictor in a member's weights, (n, n_weights)."""

@@ -139,3 +139,38 @@ def test_a_network_without_hidden_units_has_no_slopes() -> None:
 def test_options_are_checked(options: dict) -> None:
     with pytest.raises(ngmm.errors.OptionError, match=next(iter(options))):
         ngmm.Joint(**options)
+
+
+# One epoch is enough here, and is no training.
+@pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
+def test_units_that_do_not_vary_have_no_slopes() -> None:
+    # Random first layers of relu units leave some at zero in all rows.
+    fit = ngmm.fit(
+        "y ~ nn(x, z, hidden=(4, 24), activation='relu') + (1 + nn || g)",
+        curved(),
+        estimator=ngmm.Joint(epochs=1, batch_rows=60),
+        progress=False,
+    )
+    (term,) = fit.design.random
+    assert 1 <= term.n_units < 24
+    assert (np.ptp(term.Z[:, term.n_own :], axis=0) > 0).all()
+    assert np.isfinite(fit.loglik)
+    np.testing.assert_allclose(fit.predict(curved()), fit.fitted(), rtol=1e-9)
+
+
+def test_units_of_two_networks_have_names_of_their_own() -> None:
+    fit = ngmm.fit(
+        "y ~ nn(x, net=first) + nn(z, net=second) "
+        "+ (1 + nn(net=first) || g) + (0 + nn(net=second) || g)",
+        curved(),
+        networks={
+            "first": ngmm.networks.MLP(hidden=(3,)),
+            "second": ngmm.networks.MLP(hidden=(2,)),
+        },
+        estimator=SHORT,
+        progress=False,
+    )
+    names = list(fit.ranef()["g"].columns)
+    assert len(set(names)) == len(names)
+    assert {name.split("[")[0] for name in names} == {"Intercept", "first", "second"}
+    assert "nn(net=first)" in fit.design.random[0].label
