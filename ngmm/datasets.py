@@ -15,13 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ngmm.clustered_digits import Digits, digits
 from ngmm.errors import OptionError, did_you_mean
 from ngmm.spirals import Spirals, spirals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Column", "Dataset", "Spirals", "describe", "load", "names", "spirals"]
+__all__ = [
+    "Column",
+    "Dataset",
+    "Digits",
+    "Spirals",
+    "describe",
+    "digits",
+    "load",
+    "names",
+    "spirals",
+]
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def unseen() -> list[dict[str, float]]:
     return rows
 
 
-def probes(strength: float, population: float, epochs: Any) -> list[dict[str, float]]:
+def probes(ask: argparse.Namespace) -> list[dict[str, float]]:
     """Confounded data with two probes, each cluster left out once."""
     made = ngmm.datasets.spirals("confounded", n_probes=2)
     data: Any = made.data
@@ -117,8 +117,10 @@ def probes(strength: float, population: float, epochs: Any) -> list[dict[str, fl
         found = fit(
             PROBES,
             train,
-            adversary=ngmm.Adversary(strength=strength),
-            estimator=ngmm.Joint(population=population, epochs=epochs),
+            adversary=ngmm.Adversary(strength=ask.strength),
+            estimator=ngmm.Joint(
+                population=ask.population, epochs=ask.epochs, decay=ask.decay
+            ),
         )
         importance = _importance(found, train, inputs)
         faced = found.networks.adversary
@@ -152,12 +154,13 @@ def main() -> None:
     parser.add_argument("what", choices=["seen", "unseen", "probes"])
     parser.add_argument("--strength", type=float, default=0.3)
     parser.add_argument("--population", type=float, default=0.0)
+    parser.add_argument("--decay", type=float, default=0.3)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--write", action="store_true")
     ask = parser.parse_args()
     if ask.what == "probes":
-        rows = probes(ask.strength, ask.population, ask.epochs)
-        name = f"probes, strength {ask.strength:g}, population {ask.population:g}"
+        rows = probes(ask)
+        name = f"probes, strength {ask.strength:g}, decay {ask.decay:g}"
     else:
         rows, name = {"seen": seen, "unseen": unseen}[ask.what](), ask.what
     frame = pd.DataFrame(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from math import inf
 from numbers import Real
 from typing import Any
 
@@ -50,6 +51,10 @@ class Joint:
         Weight of the log-likelihood of the rows without their random effects, beside
         that with them. With 0 the networks serve the known groups only; with 1 they
         predict groups that were never seen as well as they can.
+    decay
+        Weight decay of the networks' matrices, by which inputs that are of no use lose
+        their weights (Loshchilov and Hutter 2019, ICLR). Around 1 for data with many
+        such inputs, or with inputs that say little but the group.
     precision
         Arithmetic of the networks, ``"float32"`` or ``"float64"``.
 
@@ -76,6 +81,7 @@ class Joint:
     epochs: int | str = "auto"
     batch_rows: int | str = field(default="auto", repr=False)
     population: float = 1.0
+    decay: float = field(default=0.0, repr=False)
     precision: str = field(default="float32", repr=False)
 
     def __post_init__(self) -> None:
@@ -87,11 +93,14 @@ class Joint:
             )
         check_count("epochs", self.epochs)
         check_count("batch_rows", self.batch_rows)
-        weight = self.population
-        if not isinstance(weight, Real) or isinstance(weight, bool) or not weight >= 0:
+        _check_weight(
+            "population", "likelihood without random effects", self.population
+        )
+        _check_weight("decay", "penalty of the matrices", self.decay)
+        if self.decay and self.optimizer is not None:
             raise OptionError(
-                "population must be the weight of the likelihood without random "
-                f"effects, 0 or more, got {weight!r}"
+                "decay belongs to the default transformation; give it to your own, "
+                "optimizer=optax.adamw(..., weight_decay=...), or leave one of them out"
             )
         if self.precision not in PRECISIONS:
             raise OptionError(
@@ -121,6 +130,14 @@ class Joint:
         return JointPlan(int(epochs), int(rows))
 
 
+def _check_weight(name: str, what: str, value: object) -> None:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < inf:  # type: ignore[operator]
+        raise OptionError(
+            f"{name} must be the weight of the {what}, 0 or more, got {value!r}"
+        )
+
+
 @dataclass(frozen=True)
 class JointPlan:
     """What the options mean for the data at hand.
@@ -138,12 +155,24 @@ class JointPlan:
 
 
 @cache
-def joint_optimizer(n_steps: int) -> Any:
+def joint_optimizer(n_steps: int, decay: float = 0.0) -> Any:
     """Adam with cosine decay to zero and clipping; one object for a number of steps."""
     # Only for models that are fitted this way: it takes long to import.
     import optax
 
     return optax.chain(
         optax.clip_by_global_norm(LONGEST_STEP),
-        optax.adam(optax.cosine_decay_schedule(RATE, max(n_steps, 1))),
+        optax.adamw(
+            optax.cosine_decay_schedule(RATE, max(n_steps, 1)),
+            weight_decay=decay,
+            mask=_matrices,
+        ),
     )
+
+
+def _matrices(weights: Any) -> Any:
+    """Which of all that is trained are matrices of networks."""
+    import jax
+
+    no = jax.tree.map(lambda _: False, weights)
+    return no._replace(networks=jax.tree.map(lambda a: a.ndim > 1, weights.networks))

@@ -8,19 +8,30 @@ taken through adapters. `network_for` finds the network of a term.
 
 from __future__ import annotations
 
+from ngmm.networks.convolutional import CNN
 from ngmm.networks.inputs import Inputs, with_latent
 from ngmm.networks.mlp import MLP
-from ngmm.networks.protocol import Layered, Network, Weights, flatten
+from ngmm.networks.protocol import (
+    Layered,
+    Network,
+    Varying,
+    Weights,
+    flatten,
+    units_of,
+)
 from ngmm.networks.resolve import check_used, network_for
 
 __all__ = [
+    "CNN",
     "MLP",
     "Inputs",
     "Layered",
     "Network",
+    "Varying",
     "Weights",
     "check_used",
     "flatten",
     "network_for",
+    "units_of",
     "with_latent",
 ]

@@ -19,7 +19,7 @@ from ngmm.networks.activations import activation_named
 from ngmm.networks.groups import Groups
 from ngmm.networks.inputs import Inputs
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "check_widths"]
 
 # The first guess of an embedding, the weights of a factor's levels, is close to zero.
 _EMBEDDING_SD = 0.1
@@ -80,12 +80,7 @@ class MLP:
 
     def __post_init__(self) -> None:
         activation_named(self.activation)
-        widths: object = self.hidden
-        if not (isinstance(widths, tuple) and all(map(_is_count, widths))):
-            raise OptionError(
-                f"hidden={widths!r} is not a tuple of widths; write positive whole "
-                "numbers such as hidden=(8, 8), or hidden=() for a linear function"
-            )
+        check_widths("hidden", self.hidden)
         if self.embedding is not None and not _is_count(self.embedding):
             raise OptionError(
                 f"embedding={self.embedding!r} is not a dimension; write a positive "
@@ -202,6 +197,21 @@ class MLP:
         first = max([-1, *columns]) + 1
         factors = np.repeat(np.arange(len(self.levels)), self.embedding_sizes)
         return np.concatenate([columns, first + factors]).astype(int)
+
+
+def check_widths(name: str, widths: object) -> None:
+    """Raise unless these are the widths of layers.
+
+    Raises
+    ------
+    OptionError
+        If so.
+    """
+    if not (isinstance(widths, tuple) and all(map(_is_count, widths))):
+        raise OptionError(
+            f"{name}={widths!r} is not a tuple of widths; write positive whole numbers "
+            f"such as {name}=(8, 8), or {name}=() for no such layer"
+        )
 
 
 def _active_widths(weights: Mapping[str, Any]) -> list[int]:

@@ -10,7 +10,15 @@ from jax.flatten_util import ravel_pytree
 
 from ngmm.networks.inputs import Inputs
 
-__all__ = ["Layered", "Network", "Weights", "flatten"]
+__all__ = [
+    "Adaptable",
+    "Layered",
+    "Network",
+    "Varying",
+    "Weights",
+    "flatten",
+    "units_of",
+]
 
 # A pytree of float arrays.
 Weights: TypeAlias = Any
@@ -62,6 +70,31 @@ class Layered(Protocol):
         ...
 
 
+@runtime_checkable
+class Varying(Protocol):
+    """A network that says what random slopes multiply: ``(1 + nn | g)``.
+
+    For another network these are its last hidden units.
+    """
+
+    def units(self, weights: Weights, inputs: Inputs) -> Array:
+        """Return the columns that have random slopes, (n, k)."""
+        ...
+
+    def unit_names(self) -> tuple[str, ...]:
+        """Return the names of the k columns."""
+        ...
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A network that takes sizes or scales from the rows of the fit."""
+
+    def for_inputs(self, inputs: Inputs) -> Network:
+        """Return the network for these rows."""
+        ...
+
+
 def flatten(weights: Weights) -> tuple[Array, Callable[[Array], Weights]]:
     """Return the weights as one vector, and the function that brings their shape back.
 
@@ -73,3 +106,18 @@ def flatten(weights: Weights) -> tuple[Array, Callable[[Array], Weights]]:
     ((7,), (2, 2))
     """
     return ravel_pytree(weights)
+
+
+def units_of(network: Network, weights: Weights, inputs: Inputs) -> Array:
+    """Return what random slopes on the units of a network multiply, (n, k).
+
+    Raises
+    ------
+    TypeError
+        If the network shows no units.
+    """
+    if isinstance(network, Varying):
+        return network.units(weights, inputs)
+    if isinstance(network, Layered):
+        return network.activations(weights, inputs)[-1]
+    raise TypeError(f"{type(network).__name__} shows no hidden units")

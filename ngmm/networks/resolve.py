@@ -15,7 +15,7 @@ from ngmm.linalg import precise
 from ngmm.networks.adapters import adapt
 from ngmm.networks.inputs import Inputs, with_latent
 from ngmm.networks.mlp import MLP
-from ngmm.networks.protocol import Network
+from ngmm.networks.protocol import Adaptable, Network
 
 __all__ = ["NetworkInputs", "check_used", "network_for"]
 
@@ -208,8 +208,17 @@ def _from_user(value: Any, name: str, design: NetworkInputs, n_latent: int) -> N
             "frozen dataclass without arrays in it, since its weights are kept apart"
         ) from None
     with precise():
+        if isinstance(network, Adaptable):
+            network = _for_inputs(network, name, design)
         _try_out(network, name, design, n_latent)
     return network
+
+
+def _for_inputs(network: Adaptable, name: str, design: NetworkInputs) -> Network:
+    try:
+        return network.for_inputs(design.inputs)
+    except OptionError as error:
+        raise OptionError(f'{design.label}: networks["{name}"]: {error}') from None
 
 
 def _try_out(network: Network, name: str, design: NetworkInputs, n_latent: int) -> None:

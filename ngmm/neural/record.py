@@ -18,7 +18,7 @@ from ngmm.estimation.status import Status
 from ngmm.likelihood.neural.terms import Stack, Term, jacobian, last_units, outputs
 from ngmm.linalg import precise
 from ngmm.model import Model
-from ngmm.networks import Inputs
+from ngmm.networks import Inputs, Varying
 from ngmm.training.joint.opponent import Faced
 
 Vector = NDArray[np.float64]
@@ -236,7 +236,10 @@ class FittedNetworks:
         units = self.units[network]
         assert units is not None
         name = self.designs[network].options.get("net", "nn")
-        names = tuple(f"{name}[{i + 1}]" for i in units.kept)
+        net = self.stack.networks[network]
+        own = net.unit_names() if isinstance(net, Varying) else ()
+        names = own or tuple(f"[{i + 1}]" for i in range(h.shape[1]))
+        names = tuple(f"{name}{names[i]}" for i in units.kept)
         return term.with_units(units.columns(h), names)
 
     def jacobian(self, member: Member, inputs: Sequence[Inputs], X: Matrix) -> Matrix:

@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from ngmm.likelihood.joint import JointLayout
 from ngmm.likelihood.single import AnyLayout
 from ngmm.linalg import Values
-from ngmm.networks import Inputs, Layered, Network
+from ngmm.networks import Inputs, Network, units_of
 
 GeneralizedLayout: TypeAlias = AnyLayout | JointLayout
 
@@ -105,12 +105,11 @@ def outputs(w: Array, terms: tuple[Term, ...], stack: Stack) -> Array:
 
 
 def last_units(w: Array, terms: tuple[Term, ...], stack: Stack) -> Array:
-    """Last hidden units of the networks side by side, (n, units)."""
+    """What random slopes on the units of the networks multiply, (n, units)."""
     columns = []
     for part, term, network in zip(stack.parts(w), terms, stack.networks, strict=True):
-        assert isinstance(network, Layered)
-        weights = unravel(part, network, term.inputs)  # type: ignore[arg-type]
-        columns.append(network.activations(weights, term.inputs)[-1])
+        weights = unravel(part, network, term.inputs)
+        columns.append(units_of(network, weights, term.inputs))
     return jnp.concatenate(columns, 1)
 
 

@@ -112,7 +112,7 @@ def train_jointly(
     )
     optimizer = options.optimizer
     if optimizer is None:
-        optimizer = joint_optimizer(plan.epochs * task.n_batches)
+        optimizer = joint_optimizer(plan.epochs * task.n_batches, float(options.decay))
     with ProgressLine(progress, "training") as line:
         trained = follow(
             task,

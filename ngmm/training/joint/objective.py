@@ -27,7 +27,7 @@ from jax import Array
 
 from ngmm.families import Family
 from ngmm.linalg import Values
-from ngmm.networks import Inputs, Network
+from ngmm.networks import Inputs, Network, units_of
 from ngmm.training.joint.adversary import Classifier, adversary_loss, view
 
 # Nodes of the expectation over the linear predictor of a row.
@@ -67,7 +67,7 @@ class Weights(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Centre and spread of the last hidden units of a network, (width,) each."""
+    """Centre and spread of the units of a network that have slopes, (width,) each."""
 
     centre: Values
     spread: Values
@@ -173,8 +173,9 @@ def predictor(weights: Weights, known: Known, data: Data, layout: Static) -> Pre
         if network is not None:
             scaling = known.slopes[network]
             assert scaling is not None
-            h = layers[network][-1].astype(jnp.float64)
-            units = (h - scaling.centre) / scaling.spread
+            units = (units_at(network, weights, data, layout) - scaling.centre) / (
+                scaling.spread
+            )
             Z = jnp.concatenate([Z, units], axis=1)  # noqa: PLW2901
         shift += (Z * effects.mean[codes]).sum(1)
         variance += (Z**2 * jnp.exp(2.0 * effects.log_sd[codes])).sum(1)
@@ -261,13 +262,22 @@ def network_outputs(weights: Weights, data: Data, layout: Static) -> tuple[Array
     )
 
 
+def units_at(network: int, weights: Weights, data: Data, layout: Static) -> Array:
+    """What random slopes on the units of a network multiply, (n, k)."""
+    found = units_of(
+        layout.networks[network], weights.networks[network], data.inputs[network]
+    )
+    return found.astype(jnp.float64)
+
+
 def hidden_layers(
     weights: Weights, data: Data, layout: Static
 ) -> tuple[tuple[Array, ...], ...]:
-    """Hidden layers of the networks that something looks into."""
-    out = []
+    """Hidden layers of the networks that an adversary looks into."""
     each = zip(layout.networks, weights.networks, data.inputs, strict=True)
-    for position, (network, w, inputs) in enumerate(each):
-        seen = position in layout.slopes or layout.adversary is not None
-        out.append(network.activations(w, inputs) if seen else ())  # type: ignore[attr-defined]
-    return tuple(out)
+    return tuple(
+        network.activations(w, inputs)  # type: ignore[attr-defined]
+        if layout.adversary is not None
+        else ()
+        for network, w, inputs in each
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,7 @@ from ngmm.design import Design
 from ngmm.errors import OptionError
 from ngmm.families import Family
 from ngmm.linalg import precise
-from ngmm.networks import Layered, Network
+from ngmm.networks import Layered, Network, Varying, units_of
 from ngmm.training.joint.adversary import view
 from ngmm.training.joint.objective import (
     Data,
@@ -34,6 +34,7 @@ from ngmm.training.joint.objective import (
     predictor,
     response_losses,
     take,
+    units_at,
 )
 from ngmm.training.joint.opponent import Opponent, no_opponent
 from ngmm.training.task import cast, response_scale
@@ -234,8 +235,8 @@ class JointTask:
             )
 
     def _width(self, network: int | None) -> int:
-        """Number of last hidden units that have random slopes."""
-        return 0 if network is None else self._layer_shapes[network][-1]
+        """Number of units of a network that have random slopes."""
+        return 0 if network is None else self._n_units[network]
 
     def _widths(self, last_only: bool) -> list[int]:
         """Numbers of units that an adversary reads."""
@@ -256,6 +257,16 @@ class JointTask:
         ]
 
     @cached_property
+    def _n_units(self) -> list[int]:
+        """Numbers of units of each network that may have random slopes."""
+        return [
+            n_units(network, d.inputs) if i in self.layout.slopes else 0
+            for i, (network, d) in enumerate(
+                zip(self.layout.networks, self.design.networks, strict=True)
+            )
+        ]
+
+    @cached_property
     def looked_at(self) -> NDArray[np.int32]:
         """Rows that are looked at between epochs."""
         n = self.design.n_rows
@@ -268,8 +279,8 @@ class JointTask:
     def _unscaled(self) -> tuple[Slopes | None, ...]:
         used = set(self.layout.slopes)
         return tuple(
-            Slopes(np.zeros(w[-1]), np.ones(w[-1])) if i in used else None
-            for i, w in enumerate(self._layer_shapes)
+            Slopes(np.zeros(k), np.ones(k)) if i in used else None
+            for i, k in enumerate(self._n_units)
         )
 
     @staticmethod
@@ -285,11 +296,22 @@ def layer_widths(network: Network, inputs: Any) -> tuple[int, ...]:
     """Widths of the hidden layers of a network; none if it has none to show."""
     if not isinstance(network, Layered):
         return ()
+    found = _shapes(network, network.activations, inputs)
+    return tuple(int(np.prod(h.shape[1:])) for h in found)
+
+
+def n_units(network: Network, inputs: Any) -> int:
+    """Number of units of a network that may have random slopes."""
+    if not isinstance(network, Layered | Varying):
+        return 0
+    return int(_shapes(network, partial(units_of, network), inputs).shape[1])
+
+
+def _shapes(network: Network, fun: Callable[..., Any], inputs: Any) -> Any:
+    """Shapes of what a function of weights and inputs gives for one row."""
     with precise():
         one = jax.tree.map(lambda a: jnp.asarray(a[:1]), inputs)
-        weights = network.init(jax.random.key(0), one)
-        found = jax.eval_shape(network.activations, weights, one)
-    return tuple(int(np.prod(h.shape[1:])) for h in found)
+        return jax.eval_shape(fun, network.init(jax.random.key(0), one), one)
 
 
 def prepare(
@@ -314,8 +336,9 @@ def prepare(
     for position, (network, d) in enumerate(
         zip(networks, design.networks, strict=True)
     ):
-        looked_into = position in slopes or opponent is not None
-        if looked_into and not layer_widths(network, d.inputs):
+        lacks_units = position in slopes and not n_units(network, d.inputs)
+        lacks_layers = opponent is not None and not layer_widths(network, d.inputs)
+        if lacks_units or lacks_layers:
             raise OptionError(
                 f"{d.label} has no hidden units that are known to ngmm, which random "
                 "slopes (1 + nn | g) and an adversary need: give it hidden layers, "
@@ -388,13 +411,11 @@ def _spreads(
     weights: Weights, rows: Data, *, layout: Static
 ) -> tuple[Slopes | None, ...]:
     out: list[Slopes | None] = []
-    for position, (network, w, inputs) in enumerate(
-        zip(layout.networks, weights.networks, rows.inputs, strict=True)
-    ):
+    for position in range(len(layout.networks)):
         if position not in layout.slopes:
             out.append(None)
             continue
-        h = network.activations(w, inputs)[-1].astype(jnp.float64)  # type: ignore[attr-defined]
+        h = units_at(position, weights, rows, layout)
         out.append(Slopes(h.mean(0), jnp.maximum(h.std(0), LEAST_SPREAD)))
     return tuple(out)
 
