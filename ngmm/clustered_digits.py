@@ -32,7 +32,7 @@ class Digits(NamedTuple):
     ----------
     data
         For `ngmm.fit`: image (n, 8, 8), digit, y (one for a digit of 5 and more),
-        cluster.
+        cluster, and source, the number of the image where it comes from.
     effects
         A row a cluster: contrast, blur (pixels), shift, share of y = 1.
     """
@@ -50,13 +50,15 @@ def digits(
     shift: float = 0.3,
     sd_share: float = 0.3,
     confounding: float = 0.0,
+    n_unconfounded: int = 0,
     noise: float = 0.05,
+    reuse: bool = False,
     seed: int = 0,
 ) -> Digits:
     """Draw digits, each cluster of them seen through a scanner of its own.
 
     An image with values from 0 to 1 is blurred, multiplied by the contrast of the
-    cluster and moved by its shift, and noise is added. No image is in two clusters.
+    cluster and moved by its shift, and noise is added.
 
     Parameters
     ----------
@@ -73,8 +75,12 @@ def digits(
     confounding
         Correlation of the shift with that share, from -1 to 1: with one the brightness
         of an image tells the share of its cluster.
+    n_unconfounded
+        Of so many clusters, the last ones, the shift tells nothing.
     noise
         Standard deviation of the noise of a pixel.
+    reuse
+        Whether several clusters may have the same image; none has it twice.
     seed
         Of the draws.
 
@@ -94,8 +100,12 @@ def digits(
     sklearn = optional("sklearn.datasets", "images", "datasets.digits()")
     images, digit = sklearn.load_digits(return_X_y=True)
     rng = np.random.default_rng(seed)
-    effects = _effects(rng, n_clusters, contrast, blur, shift, sd_share, confounding)
-    rows = _rows(rng, digit >= 5, effects["share"].to_numpy(), n_rows)
+    told = np.where(
+        np.arange(n_clusters) < n_clusters - n_unconfounded, confounding, 0.0
+    )
+    effects = _effects(rng, told, contrast, blur, shift, sd_share)
+    share = effects["share"].to_numpy()
+    rows = _rows(rng, digit >= 5, share, n_rows, reuse=reuse)
     image = images.reshape(-1, 8, 8)[rows] / DARKEST
     cluster = np.repeat(np.arange(n_clusters), n_rows)
     seen = np.empty_like(image)
@@ -109,24 +119,25 @@ def digits(
         "digit": digit[rows],
         "y": (digit[rows] >= 5).astype(np.int64),
         "cluster": cluster,
+        "source": rows,
     }
     return Digits(data, effects)
 
 
 def _effects(
     rng: np.random.Generator,
-    n: int,
+    told: Vector,
     contrast: float,
     blur: float,
     shift: float,
     sd_share: float,
-    confounding: float,
 ) -> pd.DataFrame:
-    """What the clusters are like."""
+    """What the clusters are like; `told` is the correlation of shift and share."""
+    n = len(told)
     share, apart = rng.normal(size=(2, n))
     # Half of the digits are five and more.
     share -= share.mean()
-    mixed = confounding * share + np.sqrt(1.0 - confounding**2) * apart
+    mixed = told * share + np.sqrt(1.0 - told**2) * apart
     return pd.DataFrame(
         {
             "contrast": np.exp(contrast * rng.normal(size=n)),
@@ -138,22 +149,32 @@ def _effects(
 
 
 def _rows(
-    rng: np.random.Generator, y: NDArray[np.bool_], share: Vector, n_rows: int
+    rng: np.random.Generator,
+    y: NDArray[np.bool_],
+    share: Vector,
+    n_rows: int,
+    *,
+    reuse: bool,
 ) -> NDArray[np.intp]:
-    """Images of all clusters, none of them twice."""
-    pools = [list(rng.permutation(np.flatnonzero(y == value))) for value in (0, 1)]
+    """Images of all clusters."""
+    pools = [rng.permutation(np.flatnonzero(y == value)) for value in (0, 1)]
+    used = [0, 0]
     out = []
     for q in share:
         ones = round(float(q) * n_rows)
-        for pool, n in zip(pools, (n_rows - ones, ones), strict=True):
+        for value, n in enumerate((n_rows - ones, ones)):
+            pool = (
+                rng.permutation(pools[value]) if reuse else pools[value][used[value] :]
+            )
             if n > len(pool):
                 raise OptionError(
                     f"{len(share)} clusters of {n_rows} images with these shares take "
                     f"more digits than the {len(y)} there are; use fewer clusters, a "
-                    "smaller n_rows or a smaller sd_share"
+                    "smaller n_rows or a smaller sd_share, or reuse=True"
                 )
-            out += [pool.pop() for _ in range(n)]
-    return np.array(out)
+            out.append(pool[:n])
+            used[value] += n
+    return np.concatenate(out)
 
 
 def _blurred(image: NDArray[np.float64], width: float) -> NDArray[np.float64]:

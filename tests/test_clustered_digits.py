@@ -68,3 +68,26 @@ def test_the_same_seed_gives_the_same_images() -> None:
 def test_more_than_there_are_is_refused() -> None:
     with pytest.raises(OptionError, match="more digits than the 1797"):
         digits(n_clusters=20, n_rows=100)
+
+
+def test_images_are_used_again_but_not_within_a_cluster() -> None:
+    found = digits(n_clusters=20, n_rows=200, reuse=True).data
+    assert len(set(found["source"])) < 20 * 200
+    for j in range(20):
+        source = found["source"][found["cluster"] == j]
+        assert len(set(source)) == len(source)
+    digit = load_digits(return_X_y=True)[1]
+    np.testing.assert_array_equal(found["digit"], digit[found["source"]])
+
+
+def test_the_shift_of_the_last_clusters_tells_nothing() -> None:
+    found = digits(
+        n_clusters=600, n_rows=2, confounding=1.0, n_unconfounded=300, reuse=True
+    ).effects
+    told, not_told = (
+        np.corrcoef(part["share"], part["shift"])[0, 1]
+        for part in (found[:300], found[300:])
+    )
+    assert told > 0.9  # less than one where shares are cut off at 0.1 and 0.9
+    # Four standard errors of a correlation of zero.
+    assert abs(not_told) < 4 / np.sqrt(300)

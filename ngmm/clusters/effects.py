@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.clusters.drawing import panels
 from ngmm.clusters.groups import level_means, one_group, term_of
 from ngmm.diagnostics.checks import check_fit
+from ngmm.drawing import panels
 from ngmm.inference.quantiles import check_level, critical
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Column, Count, Interval, Label, Number

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ngmm.clusters.drawing import panels
+from ngmm.drawing import panels
 from ngmm.effects.estimates import value_text
 from ngmm.results.columns import Label, Percent
 from ngmm.results.table import Table, Tabled

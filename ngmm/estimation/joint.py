@@ -22,6 +22,9 @@ BATCH_ROWS = 256
 VISITS = 1_500_000
 LEAST_EPOCHS, MOST_EPOCHS = 20, 400
 
+# Share of the rows that is held out where there are few.
+HELD_OUT, FEW_ROWS = 0.1, 5_000
+
 # The default transformation.
 RATE = 3e-3
 LONGEST_STEP = 1.0
@@ -55,6 +58,10 @@ class Joint:
         Weight decay of the networks' matrices, by which inputs that are of no use lose
         their weights (Loshchilov and Hutter 2019, ICLR). Around 1 for data with many
         such inputs, or with inputs that say little but the group.
+    held_out
+        Share of the rows that the networks are judged on rather than learn from: the
+        weights of the epoch that predicts them best are kept. ``"auto"`` for a tenth of
+        less than 5,000 rows, which networks can learn by heart, and for 0 of more.
     precision
         Arithmetic of the networks, ``"float32"`` or ``"float64"``.
 
@@ -82,6 +89,7 @@ class Joint:
     batch_rows: int | str = field(default="auto", repr=False)
     population: float = 1.0
     decay: float = field(default=0.0, repr=False)
+    held_out: float | str = field(default="auto", repr=False)
     precision: str = field(default="float32", repr=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +104,11 @@ class Joint:
         _check_weight(
             "population", "likelihood without random effects", self.population
         )
+        if not (self.held_out == "auto" or _is_share(self.held_out)):
+            raise OptionError(
+                'held_out must be a share of the rows, 0 or more, below 1, or "auto"; '
+                f"got {self.held_out!r}"
+            )
         _check_weight("decay", "penalty of the matrices", self.decay)
         if self.decay and self.optimizer is not None:
             raise OptionError(
@@ -127,7 +140,17 @@ class Joint:
         epochs = self.epochs
         if epochs == "auto":
             epochs = min(max(VISITS // n_rows, LEAST_EPOCHS), MOST_EPOCHS)
-        return JointPlan(int(epochs), int(rows))
+        share = self.held_out
+        if share == "auto":
+            share = HELD_OUT if n_rows < FEW_ROWS else 0.0
+        n_held = round(float(share) * n_rows)
+        return JointPlan(int(epochs), min(int(rows), n_rows - n_held), n_held)
+
+
+def _is_share(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value < 1
 
 
 def _check_weight(name: str, what: str, value: object) -> None:
@@ -148,10 +171,13 @@ class JointPlan:
         Epochs to make.
     batch_rows
         Rows of a batch.
+    n_held
+        Rows that are held out.
     """
 
     epochs: int
     batch_rows: int
+    n_held: int
 
 
 @cache

@@ -21,35 +21,15 @@ from numpy.typing import NDArray
 from ngmm.design import Design
 from ngmm.estimation.status import Status
 from ngmm.estimation.stochastic import Stochastic, default_optimizer
-from ngmm.estimation.stochastic_loop import Epoch, follow
+from ngmm.estimation.stochastic_loop import follow
 from ngmm.families import Family
 from ngmm.model import Estimate, Model
 from ngmm.progress import ProgressLine
+from ngmm.training.history import History, history_of
 from ngmm.training.task import Task
 from ngmm.training.variances import known_part
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """What happened, epoch by epoch: arrays of one length.
-
-    Attributes
-    ----------
-    epoch
-        Counted from one.
-    loss, held_out
-        Minus the marginal log-likelihood per row: mean over the batches of the epoch,
-        and of the groups held out (NaN if there are none).
-    known
-        Names to values of the parameters settled between epochs.
-    """
-
-    epoch: NDArray[np.int64]
-    loss: Vector
-    held_out: Vector
-    known: dict[str, Vector]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,17 +135,4 @@ def train(
         status=trained.status,
         n_epochs=len(trained.history),
         best_epoch=trained.best,
-    )
-
-
-def history_of(epochs: Sequence[Epoch]) -> History:
-    """What happened, as arrays."""
-    names = epochs[0].known if epochs else {}
-    return History(
-        epoch=np.array([e.epoch for e in epochs], dtype=np.int64),
-        loss=np.array([e.loss for e in epochs]),
-        held_out=np.array(
-            [np.nan if e.held_out is None else e.held_out for e in epochs]
-        ),
-        known={name: np.array([e.known[name] for e in epochs]) for name in names},
     )

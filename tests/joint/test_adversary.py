@@ -74,6 +74,26 @@ def test_training_that_has_not_settled_is_warned_of() -> None:
     assert not fit.check().ok
 
 
+def test_its_accuracy_is_kept_and_drawn() -> None:
+    fit = ngmm.fit(
+        NETWORK,
+        curved(),
+        estimator=SHORT,
+        adversary=ngmm.Adversary(strength=0.5),
+        progress=False,
+    )
+    assert fit.networks is not None
+    history = fit.networks.history
+    told = history.to_frame()["adversary"]
+    assert len(told) == fit.networks.n_epochs
+    assert told.between(0.0, 1.0).all()
+    loss, accuracy = history.plot()
+    np.testing.assert_array_equal(loss.lines[0].get_ydata(), history.loss)
+    np.testing.assert_array_equal(accuracy.lines[0].get_ydata(), told)
+    # Twelve groups.
+    np.testing.assert_allclose(accuracy.lines[1].get_ydata(), 1 / 12)
+
+
 def test_summary_says_how_well_groups_are_told() -> None:
     fit = ngmm.fit(
         NETWORK,

@@ -18,7 +18,7 @@ from ngmm.families import Family
 from ngmm.networks import Network
 from ngmm.progress import ProgressLine
 from ngmm.training.classify import Examples
-from ngmm.training.fit import History, history_of
+from ngmm.training.history import ADVERSARY, History, history_of
 from ngmm.training.joint.objective import Slopes, Weights
 from ngmm.training.joint.opponent import Faced, Opponent
 from ngmm.training.joint.task import JointTask, prepare
@@ -99,17 +99,8 @@ def train_jointly(
     OptionError
         If the options do not suit the data, or a network has no hidden layers to see.
     """
-    plan = options.plan(design.n_rows)
-    task = prepare(
-        design,
-        tuple(networks),
-        family,
-        population=options.population,
-        epochs=plan.epochs,
-        batch_rows=plan.batch_rows,
-        precision=options.precision,
-        opponent=opponent,
-    )
+    task = prepare(design, tuple(networks), family, options=options, opponent=opponent)
+    plan = task.plan
     optimizer = options.optimizer
     if optimizer is None:
         optimizer = joint_optimizer(plan.epochs * task.n_batches, float(options.decay))
@@ -128,6 +119,8 @@ def train_jointly(
     if best is not None and task.best.is_lost(_last_loss(trained)):
         found, status = best, Status.COLLAPSED
     scale = float(task.arrays.scale)
+    classifier = task.layout.adversary
+    chance = None if classifier is None else 1.0 / classifier.n_groups
     return JointResult(
         weights=jax.tree.map(np.asarray, found.networks),
         scale=scale,
@@ -137,7 +130,7 @@ def train_jointly(
             for effects, term in zip(found.effects, design.random, strict=True)
         ),
         sigma=float(np.exp(0.5 * float(found.xi))) if family.has_residual else 1.0,
-        history=history_of(trained.history),
+        history=history_of(trained.history, chance),
         status=status,
         n_epochs=len(trained.history),
         adversary=_faced(task, opponent, found, trained.history),
@@ -164,6 +157,6 @@ def _faced(
     return Faced(
         strength=kind.strength,
         n_groups=kind.n_groups,
-        accuracy=history[-1].known["adversary"],
+        accuracy=history[-1].known[ADVERSARY],
         fresh=examples.fit().accuracy,
     )

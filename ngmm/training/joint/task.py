@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from ngmm.compilation import Compiled
 from ngmm.design import Design
 from ngmm.errors import OptionError
+from ngmm.estimation.joint import Joint, JointPlan
 from ngmm.families import Family
 from ngmm.linalg import precise
 from ngmm.networks import Layered, Network, Varying, units_of
+from ngmm.training.history import ADVERSARY
 from ngmm.training.joint.adversary import view
 from ngmm.training.joint.objective import (
     Data,
@@ -106,8 +108,10 @@ class JointTask:
         The model.
     arrays
         The rows as the compiled functions take them.
-    batch_rows, epochs
-        Of the plan.
+    plan
+        Epochs and rows of a batch.
+    learnt, held
+        Rows that batches are made of, and rows that are held out.
     warm_up
         Share of the epochs over which the adversary's strength grows.
     kind
@@ -119,8 +123,9 @@ class JointTask:
     design: Design
     layout: Static
     arrays: Data
-    batch_rows: int
-    epochs: int
+    plan: JointPlan
+    learnt: NDArray[np.int32]
+    held: NDArray[np.int32]
     warm_up: float
     kind: np.dtype
     best: Best = field(default_factory=Best)
@@ -138,13 +143,13 @@ class JointTask:
     @property
     def n_batches(self) -> int:
         """Batches of an epoch."""
-        return max(1, self.design.n_rows // self.batch_rows)
+        return max(1, len(self.learnt) // self.plan.batch_rows)
 
     def draw(self, generator: np.random.Generator) -> NDArray[np.int32]:
         """Batches of one epoch: every row at most once."""
-        n, size = self.design.n_rows, min(self.batch_rows, self.design.n_rows)
-        rows = generator.permutation(n)[: self.n_batches * size]
-        return rows.reshape(self.n_batches, size).astype(np.int32)
+        size = self.plan.batch_rows
+        rows = generator.permutation(self.learnt)[: self.n_batches * size]
+        return rows.reshape(self.n_batches, size)
 
     def settle(self, weights: Weights, epoch: int, last: Known | None) -> Known:
         """Variances of the random effects, and the scaling of hidden units."""
@@ -162,20 +167,17 @@ class JointTask:
             log_det.append(np.float64(np.linalg.slogdet(Sigma)[1]))
             told[f"sd[{position}]"] = float(np.sqrt(np.diag(Sigma).mean()))
         # Slowly at first: a network that has learnt nothing is easily kept from it.
-        warmth = min(1.0, (epoch + 1) / max(1.0, self.warm_up * self.epochs)) ** 2
+        warmth = min(1.0, (epoch + 1) / max(1.0, self.warm_up * self.plan.epochs)) ** 2
         known = Known(
             tuple(precision), tuple(log_det), slopes, np.float64(warmth), told
         )
-        with precise():
-            seen = survey(weights, known._replace(told={}), rows, layout=self.layout)
+        seen = self._survey(weights, known, rows)
         told["loss with b"] = float(seen.with_effects)
         told["loss without b"] = float(seen.without)
-        told["loss"] = told["loss with b"] + self.layout.population * float(
-            seen.without
-        )
+        told["loss"] = self._total(seen)
         self.best.see(weights, told["loss"], epoch)
         if self.layout.adversary is not None:
-            told["adversary"] = float(seen.accuracy)
+            told[ADVERSARY] = float(seen.accuracy)
         return known
 
     def scaling(self, weights: Weights) -> tuple[Slopes | None, ...]:
@@ -195,8 +197,22 @@ class JointTask:
             return np.asarray(read(weights, rows, layout=self.layout), np.float64)
 
     def held_out_loss(self, weights: Any, known: Known) -> float | None:
-        """None: nothing is held out."""
-        del weights, known
+        """Loss of the rows held out; None without, and while an adversary grows."""
+        if not len(self.held):
+            return None
+        if self.layout.adversary is not None and known.warmth < 1.0:
+            return None
+        with precise():
+            rows = take(self.arrays, self.held)
+        return self._total(self._survey(weights, known, rows))
+
+    def _survey(self, weights: Weights, known: Known, rows: Data) -> Survey:
+        with precise():
+            return survey(weights, known._replace(told={}), rows, layout=self.layout)
+
+    def _total(self, seen: Survey) -> float:
+        """Loss of the response, with random effects and without."""
+        return float(seen.with_effects) + self.layout.population * float(seen.without)
 
     def describe(self, known: Known) -> dict[str, float]:
         """What was seen between epochs."""
@@ -302,7 +318,7 @@ def layer_widths(network: Network, inputs: Any) -> tuple[int, ...]:
 
 def n_units(network: Network, inputs: Any) -> int:
     """Number of units of a network that may have random slopes."""
-    if not isinstance(network, Layered | Varying):
+    if not isinstance(network, Varying) and not layer_widths(network, inputs):
         return 0
     return int(_shapes(network, partial(units_of, network), inputs).shape[1])
 
@@ -319,10 +335,7 @@ def prepare(
     networks: tuple[Network, ...],
     family: Family,
     *,
-    population: float,
-    epochs: int,
-    batch_rows: int,
-    precision: str,
+    options: Joint,
     opponent: Opponent | None = None,
 ) -> JointTask:
     """Put the rows where batches are taken from.
@@ -345,7 +358,8 @@ def prepare(
                 "hidden=(32, 8), or a network with a method activations(weights, "
                 "inputs)"
             )
-    kind = np.dtype(precision)
+    kind = np.dtype(options.precision)
+    plan = options.plan(design.n_rows)
     scale = response_scale(design) if family.has_residual else 1.0
     n = design.n_rows
     group = opponent or no_opponent(n)
@@ -366,13 +380,17 @@ def prepare(
             stratum=jnp.asarray(group.stratum),
             scale=np.float64(scale),
         )
-    layout = Static(family, networks, slopes, float(population), group.classifier)
+    rows = np.random.default_rng(0).permutation(n).astype(np.int32)
+    layout = Static(
+        family, networks, slopes, float(options.population), group.classifier
+    )
     return JointTask(
         design=design,
         layout=layout,
         arrays=arrays,
-        batch_rows=batch_rows,
-        epochs=epochs,
+        plan=plan,
+        learnt=np.sort(rows[plan.n_held :]),
+        held=np.sort(rows[: plan.n_held]),
         warm_up=group.warm_up,
         kind=kind,
     )
