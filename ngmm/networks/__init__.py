@@ -17,6 +17,7 @@ from ngmm.networks.protocol import (
     Varying,
     Weights,
     flatten,
+    is_natural,
     units_of,
 )
 from ngmm.networks.resolve import check_used, network_for
@@ -31,6 +32,7 @@ __all__ = [
     "Weights",
     "check_used",
     "flatten",
+    "is_natural",
     "network_for",
     "units_of",
     "with_latent",

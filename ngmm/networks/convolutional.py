@@ -166,6 +166,10 @@ class CNN:
             ]
         return tuple(names)
 
+    def natural(self) -> tuple[bool, ...]:
+        """Return which of these are derivatives in scale and shift."""
+        return tuple(name.startswith(".") for name in self.unit_names())
+
     def _tangents(self, weights: Mapping[str, Any], inputs: Inputs) -> Array:
         """Derivative of the output in scale and shift of all channels, (n, k)."""
 

@@ -85,6 +85,15 @@ class Varying(Protocol):
         """Return the names of the k columns."""
         ...
 
+    def natural(self) -> tuple[bool, ...]:
+        """Return which columns are taken as they are, (k,).
+
+        The others have mean zero and standard deviation one over the rows of the fit. A
+        derivative of the output in some number is taken as it is: then the random
+        effects are changes of that number.
+        """
+        ...
+
 
 @runtime_checkable
 class Adaptable(Protocol):
@@ -121,3 +130,8 @@ def units_of(network: Network, weights: Weights, inputs: Inputs) -> Array:
     if isinstance(network, Layered):
         return network.activations(weights, inputs)[-1]
     raise TypeError(f"{type(network).__name__} shows no hidden units")
+
+
+def is_natural(network: Network, k: int) -> tuple[bool, ...]:
+    """Return which of k columns that random slopes multiply are taken as they are."""
+    return network.natural() if isinstance(network, Varying) else (False,) * k

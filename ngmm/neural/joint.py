@@ -16,14 +16,12 @@ from ngmm.estimation.status import Status
 from ngmm.likelihood.neural.terms import Stack
 from ngmm.linalg import precise
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
-from ngmm.networks import MLP, Network, flatten
-from ngmm.neural.record import FittedNetworks, Member, Units, given_networks
+from ngmm.networks import MLP, Network, flatten, is_natural
+from ngmm.neural.record import FittedNetworks, Member, given_networks
 from ngmm.neural.strength import choose_strength
 from ngmm.progress import ProgressLine
 from ngmm.training.joint.fit import JointResult, train_jointly
-from ngmm.training.joint.objective import Slopes
 from ngmm.training.joint.opponent import Faced, Opponent, group_of, opponent_of
-from ngmm.training.joint.task import LEAST_SPREAD
 
 Vector = NDArray[np.float64]
 Found: TypeAlias = tuple[GaussianEstimate | GeneralizedEstimate, FittedNetworks]
@@ -129,10 +127,10 @@ def _record(
         n_epochs=found.n_epochs,
         history=found.history,
         without=_without(base),
-        units=tuple(None if s is None else _units(s) for s in found.slopes),
         adversary=found.adversary,
     )
-    return fitted.with_coefficients()
+    slopes = [term.network for term in design.random]
+    return fitted.with_coefficients().with_units(slopes)
 
 
 def _without(base: Model) -> float | None:
@@ -145,19 +143,21 @@ def _without(base: Model) -> float | None:
     return plain.maximise(max_steps=20).loglik
 
 
-def _units(scaling: Slopes) -> Units:
-    """The units of a layer that vary."""
-    kept = np.flatnonzero(scaling.spread > LEAST_SPREAD)
-    return Units(kept, scaling.centre[kept], scaling.spread[kept])
-
-
 def _of_kept(term: RandomDesign, Sigma: Vector, fitted: FittedNetworks) -> Vector:
-    """The covariance of a term's effects without those of units that do not vary."""
-    units = None if term.network is None else fitted.units[term.network]
-    if units is None:
+    """The covariance of a term's effects, for its columns.
+
+    Units that do not vary have none; those that are taken as they are come times the
+    scale of the response.
+    """
+    if term.network is None:
         return Sigma
+    units, net = fitted.units[term.network], fitted.stack.networks[term.network]
+    assert units is not None
     of = np.concatenate([np.arange(term.n_own), term.n_own + units.kept])
-    return Sigma[np.ix_(of, of)]
+    natural = np.array(is_natural(net, len(Sigma) - term.n_own))[units.kept]
+    unit = np.where(natural, fitted.scale, 1.0)
+    unit = np.concatenate([np.ones(term.n_own), unit])
+    return Sigma[np.ix_(of, of)] / np.outer(unit, unit)
 
 
 def _theta(term: RandomDesign, Sigma: Vector, sigma: float) -> Vector:

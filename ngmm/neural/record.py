@@ -18,8 +18,9 @@ from ngmm.estimation.status import Status
 from ngmm.likelihood.neural.terms import Stack, Term, jacobian, last_units, outputs
 from ngmm.linalg import precise
 from ngmm.model import Model
-from ngmm.networks import Inputs, Varying
+from ngmm.networks import Inputs, Varying, is_natural
 from ngmm.training.joint.opponent import Faced
+from ngmm.training.joint.task import LEAST_SPREAD
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -64,19 +65,29 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """The last hidden units of a network as columns that have random slopes.
+    """What random slopes on the units of a network multiply.
 
     Attributes
     ----------
     kept
         Positions of the units that vary between rows; a constant one has no slope.
     centre, spread
-        Mean and standard deviation of these over the rows of the fit.
+        What is subtracted from these, and what they are divided by: mean and standard
+        deviation over the rows of the fit, zero and the inverse of the output's scale
+        for those that are taken as they are.
     """
 
     kept: NDArray[np.intp]
     centre: Vector
     spread: Vector
+
+    @classmethod
+    def of(cls, h: Matrix, natural: tuple[bool, ...], scale: float) -> Units:
+        """Return the scaling for all units in the rows of the fit."""
+        kept = np.flatnonzero(h.std(0) > LEAST_SPREAD)
+        as_they_are = np.array(natural)[kept]
+        centre = np.where(as_they_are, 0.0, h.mean(0)[kept])
+        return cls(kept, centre, np.where(as_they_are, 1.0 / scale, h.std(0)[kept]))
 
     def columns(self, h: Matrix) -> Matrix:
         """The columns of some rows, from all units of the layer."""
@@ -229,10 +240,7 @@ class FittedNetworks:
     def _with_units(
         self, term: RandomDesign, network: int, inputs: Sequence[Inputs]
     ) -> RandomDesign:
-        start = sum(self.stack.sizes[:network])
-        w = self.weights(self.members[0])[start : start + self.stack.sizes[network]]
-        one = Stack((self.stack.networks[network],), (self.stack.sizes[network],))
-        h = _in_blocks(_units_of, w, [inputs[network]], one)
+        h = self._all_units(network, inputs[network])
         units = self.units[network]
         assert units is not None
         name = self.designs[network].options.get("net", "nn")
@@ -241,6 +249,22 @@ class FittedNetworks:
         names = own or tuple(f"[{i + 1}]" for i in range(h.shape[1]))
         names = tuple(f"{name}{names[i]}" for i in units.kept)
         return term.with_units(units.columns(h), names)
+
+    def with_units(self, wanted: Sequence[int | None]) -> FittedNetworks:
+        """The same, with the scaling of the units of some networks."""
+        units: list[Units | None] = [None] * len(self.designs)
+        for network in set(wanted) - {None}:
+            assert network is not None
+            h = self._all_units(network, self.designs[network].inputs)
+            natural = is_natural(self.stack.networks[network], h.shape[1])
+            units[network] = Units.of(h, natural, self.scale)
+        return replace(self, units=tuple(units))
+
+    def _all_units(self, network: int, inputs: Inputs) -> Matrix:
+        start = sum(self.stack.sizes[:network])
+        w = self.weights(self.members[0])[start : start + self.stack.sizes[network]]
+        one = Stack((self.stack.networks[network],), (self.stack.sizes[network],))
+        return _in_blocks(_units_of, w, [inputs], one)
 
     def jacobian(self, member: Member, inputs: Sequence[Inputs], X: Matrix) -> Matrix:
         """Derivative of the linear predictor in a member's weights, (n, n_weights)."""

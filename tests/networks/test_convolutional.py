@@ -178,3 +178,24 @@ def test_random_slopes_on_channels() -> None:
     new = {name: values[:5] for name, values in data.items()} | {"g": np.full(5, 99)}
     adapted = found.adapt(new)
     assert np.isfinite(adapted.predict(new)).all()
+
+
+@pytest.mark.parametrize("unit", [1.0, 20.0])
+def test_the_sd_of_a_scale_is_relative(unit: float) -> None:
+    # Steeper and flatter responses to one filter: scale 1 + u of its channel.
+    rng = np.random.default_rng(0)
+    g, image = np.arange(1200) % 30, rng.normal(size=(1200, 4, 4))
+    u = 0.4 * rng.normal(size=30)
+    f = image[:, 1:3, 1:3].mean((1, 2))
+    y = unit * ((1.0 + u[g]) * f + 0.1 * rng.normal(size=1200))
+    network = CNN((1,), (), activation="identity", varying="channels")
+    found = ngmm.fit(
+        "y ~ nn(image, net=cnn) + (1 + nn(net=cnn) || g)",
+        {"y": y, "image": image, "g": g},
+        networks={"cnn": network},
+        estimator=ngmm.Joint(held_out=0.0),
+        progress=False,
+    )
+    sd = found.varcorr().to_frame().set_index("name")["sd"]
+    # The filter is known only as well as the noise lets it: 0.1 against 0.5.
+    assert sd["cnn.scale[1,1]"] == pytest.approx(np.sqrt((u**2).mean()), rel=0.1)

@@ -19,7 +19,7 @@ from ngmm.networks import Network
 from ngmm.progress import ProgressLine
 from ngmm.training.classify import Examples
 from ngmm.training.history import ADVERSARY, History, history_of
-from ngmm.training.joint.objective import Slopes, Weights
+from ngmm.training.joint.objective import Weights
 from ngmm.training.joint.opponent import Faced, Opponent
 from ngmm.training.joint.task import JointTask, prepare
 
@@ -36,8 +36,6 @@ class JointResult:
         Of each network.
     scale
         s: the networks' outputs are in units of it.
-    slopes
-        Scaling of the last hidden units of each network that has random slopes.
     variances
         For each random-effects term the second moments of its random effects under
         their distributions, (k, k), in the units of the response: where the search for
@@ -56,7 +54,6 @@ class JointResult:
 
     weights: tuple[Any, ...]
     scale: float
-    slopes: tuple[Slopes | None, ...]
     variances: tuple[NDArray[np.float64], ...]
     sigma: float
     history: History
@@ -124,7 +121,6 @@ def train_jointly(
     return JointResult(
         weights=jax.tree.map(np.asarray, found.networks),
         scale=scale,
-        slopes=task.scaling(found),
         variances=tuple(
             scale**2 * task.covariance(effects, term.correlated)
             for effects, term in zip(found.effects, design.random, strict=True)

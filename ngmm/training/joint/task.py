@@ -19,7 +19,7 @@ from ngmm.errors import OptionError
 from ngmm.estimation.joint import Joint, JointPlan
 from ngmm.families import Family
 from ngmm.linalg import precise
-from ngmm.networks import Layered, Network, Varying, units_of
+from ngmm.networks import Layered, Network, Varying, is_natural, units_of
 from ngmm.training.history import ADVERSARY
 from ngmm.training.joint.adversary import view
 from ngmm.training.joint.objective import (
@@ -434,7 +434,11 @@ def _spreads(
             out.append(None)
             continue
         h = units_at(position, weights, rows, layout)
-        out.append(Slopes(h.mean(0), jnp.maximum(h.std(0), LEAST_SPREAD)))
+        natural = np.array(is_natural(layout.networks[position], h.shape[1]))
+        spread = jnp.maximum(h.std(0), LEAST_SPREAD)
+        out.append(
+            Slopes(jnp.where(natural, 0.0, h.mean(0)), jnp.where(natural, 1.0, spread))
+        )
     return tuple(out)
 
 
