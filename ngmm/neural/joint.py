@@ -13,12 +13,11 @@ from ngmm.design import RandomDesign
 from ngmm.estimation.adversary import Adversary
 from ngmm.estimation.joint import ACTIVATION, HIDDEN, Joint
 from ngmm.estimation.status import Status
-from ngmm.likelihood.neural.terms import Stack
-from ngmm.linalg import precise
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
-from ngmm.networks import MLP, Network, flatten, is_natural
-from ngmm.neural.record import FittedNetworks, Member, given_networks
+from ngmm.networks import Network, is_natural
+from ngmm.neural.record import FittedNetworks, given_networks
 from ngmm.neural.strength import choose_strength
+from ngmm.neural.trained import trained_networks, with_defaults
 from ngmm.progress import ProgressLine
 from ngmm.training.joint.fit import JointResult, train_jointly
 from ngmm.training.joint.opponent import Faced, Opponent, group_of, opponent_of
@@ -26,8 +25,6 @@ from ngmm.training.joint.opponent import Faced, Opponent, group_of, opponent_of
 Vector = NDArray[np.float64]
 Found: TypeAlias = tuple[GaussianEstimate | GeneralizedEstimate, FittedNetworks]
 
-# Rows up to which the model without networks is fitted as well, to compare with.
-MOST_ROWS = 2_000_000
 # The search for the variances starts away from zero, which is a saddle point.
 LEAST_SD = 1e-2
 
@@ -77,12 +74,22 @@ def _fit(
 ) -> Found:
     """One fit, against an opponent of given strength or none."""
     design = base.design
-    pairs = zip(networks, design.networks, strict=True)
-    networks = tuple(_default(n, dict(d.options)) for n, d in pairs)
+    networks = with_defaults(networks, design.networks, HIDDEN, ACTIVATION)
     found = train_jointly(
         design, networks, base.family, options, opponent, seed=seed, progress=progress
     )
-    fitted = _record(base, networks, found)
+    fitted = trained_networks(
+        base,
+        networks,
+        found.weights,
+        found.status,
+        scale=found.scale,
+        coefficients=(),
+        n_epochs=found.n_epochs,
+        history=found.history,
+        adversary=found.adversary,
+    ).with_coefficients()
+    fitted = fitted.with_units([term.network for term in design.random])
     given = given_networks(base, fitted)
     terms = zip(given.design.random, found.variances, strict=True)
     start = np.concatenate(
@@ -90,57 +97,6 @@ def _fit(
     )
     estimate = given.maximise(start)
     return replace(estimate, status=_worse(found, estimate.status)), fitted
-
-
-def _record(
-    base: Model, networks: tuple[Network, ...], found: JointResult
-) -> FittedNetworks:
-    """The networks as the record of a fit."""
-    design = base.design
-    with precise():
-        parts = [np.asarray(flatten(w)[0], dtype=np.float64) for w in found.weights]
-    w = np.concatenate(parts)
-    p = design.X.shape[1]
-    member = Member(
-        x=np.concatenate([np.zeros(p), w]),
-        covariance=None,
-        share=1.0,
-        evidence=np.nan,
-        loglik=np.nan,
-        edf=np.full(len(parts), np.nan),
-        log_penalty=np.full(len(parts), np.nan),
-        width=None,
-        active=np.ones(len(w)),
-    )
-    sizes = tuple(len(part) for part in parts)
-    fitted = FittedNetworks(
-        designs=design.networks,
-        X=design.X,
-        stack=Stack(networks, sizes),
-        members=(member,),
-        groups=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
-        n_beta=p,
-        scale=found.scale,
-        coefficients=(),
-        evidences=np.zeros(0),
-        statuses=(found.status,),
-        n_epochs=found.n_epochs,
-        history=found.history,
-        without=_without(base),
-        adversary=found.adversary,
-    )
-    slopes = [term.network for term in design.random]
-    return fitted.with_coefficients().with_units(slopes)
-
-
-def _without(base: Model) -> float | None:
-    """Log-likelihood of the model without networks, where it can be had for little."""
-    design = base.design
-    own = tuple(term for term in design.random if term.names)
-    if design.n_rows > MOST_ROWS or not own:
-        return None
-    plain = replace(base, design=replace(design, random=own))
-    return plain.maximise(max_steps=20).loglik
 
 
 def _of_kept(term: RandomDesign, Sigma: Vector, fitted: FittedNetworks) -> Vector:
@@ -171,11 +127,3 @@ def _theta(term: RandomDesign, Sigma: Vector, sigma: float) -> Vector:
 def _worse(found: JointResult, status: Status) -> Status:
     """The training's status, or that of the likelihood after good training."""
     return status if found.status is Status.CONVERGED else found.status
-
-
-def _default(network: Network, options: dict[str, object]) -> Network:
-    """Layers that end in few units unless the formula says otherwise."""
-    if isinstance(network, MLP) and not {"hidden", "net"} & set(options):
-        activation = str(options.get("activation", ACTIVATION))
-        return replace(network, hidden=HIDDEN, activation=activation)
-    return network
