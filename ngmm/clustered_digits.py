@@ -161,7 +161,7 @@ def _rows(
     used = [0, 0]
     out = []
     for q in share:
-        ones = round(float(q) * n_rows)
+        ones, own = round(float(q) * n_rows), []
         for value, n in enumerate((n_rows - ones, ones)):
             pool = (
                 rng.permutation(pools[value]) if reuse else pools[value][used[value] :]
@@ -172,8 +172,9 @@ def _rows(
                     f"more digits than the {len(y)} there are; use fewer clusters, a "
                     "smaller n_rows or a smaller sd_share, or reuse=True"
                 )
-            out.append(pool[:n])
+            own.append(pool[:n])
             used[value] += n
+        out.append(rng.permutation(np.concatenate(own)))
     return np.concatenate(out)
 
 

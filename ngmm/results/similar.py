@@ -61,13 +61,15 @@ class Similarity:
 
     def _numbers(self, X: Matrix, inputs: tuple[Inputs, ...]) -> Matrix:
         """What is compared: fixed-effect columns and the inputs of networks."""
+        columns = [X[:, self._varying]]
         for read in inputs:
-            if read.arrays or read.codes:
+            if read.codes:
                 raise NotSupportedError(
                     'new_levels="similar" compares numeric inputs; a network of this '
-                    "model reads arrays or a factor with many levels"
+                    "model reads a factor with many levels"
                 )
-        columns = [X[:, self._varying], *(np.asarray(r.x) for r in inputs)]
+            arrays = (np.asarray(a).reshape(len(X), -1) for a in read.arrays)
+            columns += [np.asarray(read.x), *arrays]
         return np.hstack(columns).astype(np.float64)
 
     @cached_property

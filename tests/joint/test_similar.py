@@ -58,3 +58,24 @@ def test_accuracy_is_that_of_rows_that_were_not_learnt_from() -> None:
     p = told.probabilities(np.eye(4))
     np.testing.assert_allclose(p.sum(1), 1.0, rtol=1e-12)
     assert (p.argmax(1) == np.arange(4)).all()
+
+
+# A short training is enough here.
+@pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
+def test_images_are_compared_by_their_pixels() -> None:
+    rng = np.random.default_rng(0)
+    g, image = np.arange(160) % 4, 0.1 * rng.normal(size=(160, 4, 4))
+    image[:, 0, 0] += g  # one pixel tells the group
+    y = np.array([0.0, 5.0, -3.0, 2.0])[g] + 0.1 * rng.normal(size=160)
+    data = {"y": y, "image": image, "g": g}
+    fit = ngmm.fit(
+        "y ~ nn(image, net=cnn) + (1 | g)",
+        data,
+        networks={"cnn": ngmm.networks.CNN((2,), (2,))},
+        estimator=ngmm.Joint(epochs=20),
+        progress=False,
+    )
+    new = {**data, "g": np.full(160, "new")}
+    similar = fit.predict(new, new_levels="similar")
+    # Levels two and more apart, pixels ten standard deviations; as above.
+    np.testing.assert_allclose(similar, fit.fitted(), rtol=0, atol=0.5)
