@@ -38,6 +38,7 @@ def test_a_strength_of_zero_is_no_adversary() -> None:
     np.testing.assert_array_equal(again.fitted(), fitted().fitted())
 
 
+@pytest.mark.slow
 # The loss of two players does not settle in so few epochs, which is warned of.
 @pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
 def test_it_hides_the_groups() -> None:

@@ -41,6 +41,7 @@ def test_rows_held_out_are_not_learnt_from() -> None:
     assert set(drawn) | set(task.held) <= set(range(design.n_rows))
 
 
+@pytest.mark.slow
 # A network that is too large does not settle in so few epochs.
 @pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
 def test_they_keep_networks_from_learning_rows_by_heart() -> None:

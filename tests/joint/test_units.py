@@ -80,6 +80,7 @@ def test_effects_of_an_input_pass_through_the_units(family: str) -> None:
     assert float(found["estimate"].iloc[0]) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_slopes_are_worth_having() -> None:
     whole = [
         ngmm.fit(f"y ~ nn(x, z, hidden=(8, 3)) + {random}", curved(), progress=False)
