@@ -85,6 +85,7 @@ def test_it_is_the_share_that_the_benchmark_computes(
         assert shares(importance(fit))["x"] != pytest.approx(expected["x"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_random_effects_and_offsets_do_not_count() -> None:
     fit = counts()
     raw = {n: abs(fit.fixef[n]) * fit.call.data[n].std() for n in ("x", "z")}

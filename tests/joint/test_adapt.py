@@ -57,6 +57,7 @@ def test_groups_of_the_fit_are_predicted_as_before() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slopes", [False, True])
 def test_modes_maximise_the_joint_density(slopes: bool) -> None:
     data = curved("bernoulli")

@@ -60,6 +60,7 @@ def test_they_keep_networks_from_learning_rows_by_heart() -> None:
     assert history.held_out.argmin() < len(history.epoch) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
 def test_decay_makes_matrices_smaller() -> None:
     sizes = []

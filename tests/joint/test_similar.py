@@ -60,6 +60,7 @@ def test_accuracy_is_that_of_rows_that_were_not_learnt_from() -> None:
     assert (p.argmax(1) == np.arange(4)).all()
 
 
+@pytest.mark.slow
 # A short training is enough here.
 @pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
 def test_images_are_compared_by_their_pixels() -> None:

@@ -159,6 +159,7 @@ def test_units_that_do_not_vary_have_no_slopes() -> None:
     np.testing.assert_allclose(fit.predict(curved()), fit.fitted(), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_units_of_two_networks_have_names_of_their_own() -> None:
     fit = ngmm.fit(
         "y ~ nn(x, net=first) + nn(z, net=second) "
