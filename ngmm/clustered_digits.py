@@ -89,7 +89,8 @@ def digits(
     MissingPackageError
         Without scikit-learn.
     OptionError
-        If there are not enough digits for clusters so large or so unequal.
+        If there are not enough digits for clusters so large or so unequal, or a number
+        is out of its range.
 
     Examples
     --------
@@ -97,6 +98,7 @@ def digits(
     >>> found.data["image"].shape, len(found.effects)
     ((60, 8, 8), 3)
     """
+    _check(n_clusters, n_rows, confounding, (contrast, blur, shift, sd_share, noise))
     sklearn = optional("sklearn.datasets", "images", "datasets.digits()")
     images, digit = sklearn.load_digits(return_X_y=True)
     rng = np.random.default_rng(seed)
@@ -122,6 +124,24 @@ def digits(
         "source": rows,
     }
     return Digits(data, effects)
+
+
+def _check(
+    n_clusters: int, n_rows: int, confounding: float, spreads: tuple[float, ...]
+) -> None:
+    if n_clusters < 1 or n_rows < 1:
+        raise OptionError(
+            f"n_clusters={n_clusters} and n_rows={n_rows} must be at least 1"
+        )
+    if not -1 <= confounding <= 1:
+        raise OptionError(
+            f"confounding={confounding} is a correlation and must be from -1 to 1"
+        )
+    if not all(0 <= spread < np.inf for spread in spreads):
+        raise OptionError(
+            "contrast, blur, shift, sd_share and noise are standard deviations and "
+            f"must be 0 or more, got {spreads}"
+        )
 
 
 def _effects(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,3 +92,17 @@ def test_the_shift_of_the_last_clusters_tells_nothing() -> None:
     assert told > 0.9  # less than one where shares are cut off at 0.1 and 0.9
     # Four standard errors of a correlation of zero.
     assert abs(not_told) < 4 / np.sqrt(300)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_clusters": 0}, "at least 1"),
+        ({"confounding": 1.5}, "from -1 to 1"),
+        ({"noise": -0.1}, "standard deviations"),
+        ({"blur": float("nan")}, "standard deviations"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        digits(**options)

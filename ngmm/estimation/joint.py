@@ -56,7 +56,7 @@ class Joint:
         predict groups that were never seen as well as they can.
     decay
         Weight decay of the networks' matrices, by which inputs that are of no use lose
-        their weights (Loshchilov and Hutter 2019, ICLR). Around 1 for data with many
+        their weights (Loshchilov and Hutter 2019, ICLR). 0.3 to 1 for data with many
         such inputs, or with inputs that say little but the group.
     held_out
         Share of the rows that the networks are judged on rather than learn from: the
@@ -143,7 +143,7 @@ class Joint:
         share = self.held_out
         if share == "auto":
             share = HELD_OUT if n_rows < FEW_ROWS else 0.0
-        n_held = round(float(share) * n_rows)
+        n_held = int(float(share) * n_rows)
         return JointPlan(int(epochs), min(int(rows), n_rows - n_held), n_held)
 
 

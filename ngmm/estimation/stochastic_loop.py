@@ -274,9 +274,11 @@ class _Run:
 
 def _settled(history: list[Epoch]) -> bool:
     """Whether the last tenth of the epochs brought next to nothing."""
-    if len(history) < 2:
+    # The two are of different rows and are not compared with each other.
+    held_out = [e.held_out for e in history if e.held_out is not None]
+    losses = held_out or [e.loss for e in history]
+    if len(losses) < 2:
         return False
-    losses = [e.loss if e.held_out is None else e.held_out for e in history]
     tail = max(1, len(losses) // 10)
     return min(losses[:-tail]) - min(losses) < SETTLED
 

@@ -87,7 +87,7 @@ class CNN:
     def __post_init__(self) -> None:
         activation_named(self.activation)
         check_widths("channels", self.channels)
-        check_widths("hidden", self.hidden)
+        check_widths("hidden", self.hidden, "for no dense layer")
         what = (self.varying,) if isinstance(self.varying, str) else self.varying
         if not what or set(what) - set(VARYING):
             raise OptionError(
@@ -95,11 +95,6 @@ class CNN:
                 'multiply: "units", "channels", or ("units", "channels")'
             )
         object.__setattr__(self, "varying", tuple(what))
-        if not self.channels:
-            raise OptionError(
-                "channels=() leaves no convolution; use the built-in network with the "
-                "pixels as columns"
-            )
 
     def for_inputs(self, inputs: Inputs) -> CNN:
         """Return the network with the scaling of pixels that suits these rows."""

@@ -80,7 +80,7 @@ class MLP:
 
     def __post_init__(self) -> None:
         activation_named(self.activation)
-        check_widths("hidden", self.hidden)
+        check_widths("hidden", self.hidden, "for a linear function")
         if self.embedding is not None and not _is_count(self.embedding):
             raise OptionError(
                 f"embedding={self.embedding!r} is not a dimension; write a positive "
@@ -199,18 +199,27 @@ class MLP:
         return np.concatenate([columns, first + factors]).astype(int)
 
 
-def check_widths(name: str, widths: object) -> None:
+def check_widths(name: str, widths: object, empty: str | None = None) -> None:
     """Raise unless these are the widths of layers.
+
+    Parameters
+    ----------
+    name, widths
+        The option.
+    empty
+        What ``()`` is for; None where there has to be a layer.
 
     Raises
     ------
     OptionError
         If so.
     """
-    if not (isinstance(widths, tuple) and all(map(_is_count, widths))):
+    fine = isinstance(widths, tuple) and all(map(_is_count, widths))
+    if not fine or (empty is None and not widths):
+        none = f", or {name}=() {empty}" if empty else ""
         raise OptionError(
             f"{name}={widths!r} is not a tuple of widths; write positive whole numbers "
-            f"such as {name}=(8, 8), or {name}=() for no such layer"
+            f"such as {name}=(8, 8){none}"
         )
 
 

@@ -51,14 +51,15 @@ def fit_jointly(
 
     if adversary is None:
         return fit(base, 0.0, progress)
-    strength = adversary.strength
+    if not isinstance(adversary.strength, str):
+        return fit(base, float(adversary.strength), progress)
     group = group_of(base.design, adversary)
     codes = next(t.codes for t in base.design.random if t.group == group)
-    if isinstance(strength, str):
-        with ProgressLine(progress, "strength") as line:
-            strength = choose_strength(base, codes, fit, seed, line)
-    estimate, fitted = fit(base, float(strength), progress)
+    with ProgressLine(progress, "strength") as line:
+        strength = choose_strength(base, codes, fit, seed, line)
+    estimate, fitted = fit(base, strength, progress)
     if strength == 0.0:
+        # The summary says that the choice was to have none.
         n_groups = int(codes.max()) + 1
         fitted = replace(fitted, adversary=Faced(0.0, n_groups, np.nan, np.nan))
     return estimate, fitted
@@ -78,17 +79,8 @@ def _fit(
     found = train_jointly(
         design, networks, base.family, options, opponent, seed=seed, progress=progress
     )
-    fitted = trained_networks(
-        base,
-        networks,
-        found.weights,
-        found.status,
-        scale=found.scale,
-        coefficients=(),
-        n_epochs=found.n_epochs,
-        history=found.history,
-        adversary=found.adversary,
-    ).with_coefficients()
+    fitted = trained_networks(base, networks, found).with_coefficients()
+    fitted = replace(fitted, adversary=found.adversary)
     fitted = fitted.with_units([term.network for term in design.random])
     given = given_networks(base, fitted)
     terms = zip(given.design.random, found.variances, strict=True)

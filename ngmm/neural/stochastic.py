@@ -42,13 +42,9 @@ def fit_stochastic(
     fitted = trained_networks(
         base,
         networks,
-        found.weights,
-        found.status,
+        found,
         others=to_engine(base, estimate.beta, estimate.theta, scale),
         loglik=estimate.loglik,
-        scale=found.scale,
-        coefficients=(found.coefficients,),
-        n_epochs=found.n_epochs,
-        history=found.history,
     )
+    fitted = replace(fitted, coefficients=(found.coefficients,))
     return replace(estimate, status=found.status), fitted

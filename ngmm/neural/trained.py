@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,41 @@ from ngmm.linalg import precise
 from ngmm.model import Model
 from ngmm.networks import MLP, Network, flatten
 from ngmm.neural.record import FittedNetworks, Member
+from ngmm.training import History
 
 Vector = NDArray[np.float64]
 
 # Rows up to which the model without networks is fitted as well, to compare with.
 MOST_ROWS = 2_000_000
+
+
+class Trained(Protocol):
+    """What both ways of training give."""
+
+    @property
+    def weights(self) -> tuple[Any, ...]:
+        """Weights of each network."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Units of the response in one unit of a network's output."""
+        ...
+
+    @property
+    def status(self) -> Status:
+        """How the training ended."""
+        ...
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs made."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What happened in them."""
+        ...
 
 
 def with_defaults(
@@ -47,12 +77,10 @@ def with_defaults(
 def trained_networks(
     base: Model,
     networks: tuple[Network, ...],
-    weights: Sequence[Any],
-    status: Status,
+    found: Trained,
     *,
     others: tuple[Vector, Vector] | None = None,
     loglik: float = np.nan,
-    **kept: Any,
 ) -> FittedNetworks:
     """Return one fit without a covariance of its weights.
 
@@ -60,21 +88,19 @@ def trained_networks(
     ----------
     base
         The model without networks.
-    networks, weights
-        The networks, and the weights of each.
-    status
-        How the training ended.
+    networks
+        The networks.
+    found
+        What training gave.
     others
         Fixed effects and dispersion parameters in the units of the likelihood; None for
         zeros and none.
     loglik
         Log-likelihood.
-    **kept
-        Other attributes of `FittedNetworks`.
     """
     design = base.design
     with precise():
-        parts = [np.asarray(flatten(w)[0], dtype=np.float64) for w in weights]
+        parts = [np.asarray(flatten(w)[0], dtype=np.float64) for w in found.weights]
     beta, tau = others or (np.zeros(design.X.shape[1]), np.zeros(0))
     w = np.concatenate(parts)
     member = Member(
@@ -96,10 +122,13 @@ def trained_networks(
         members=(member,),
         groups=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
         n_beta=design.X.shape[1],
+        scale=found.scale,
+        coefficients=(),
         evidences=np.zeros(0),
-        statuses=(status,),
+        statuses=(found.status,),
+        n_epochs=found.n_epochs,
+        history=found.history,
         without=_without(base),
-        **kept,
     )
 
 

@@ -28,8 +28,10 @@ class History:
     epoch
         Counted from one.
     loss, held_out
-        Minus the marginal log-likelihood per row: mean over the batches of the epoch,
-        and of the groups held out (NaN if there are none).
+        What is minimised, per row: minus the marginal log-likelihood, or the objective
+        of `ngmm.Joint`; mean over the batches of the epoch. And minus the
+        log-likelihood per row of what is held out, by `ngmm.Joint` with the
+        random effects and `population` times without; NaN where nothing is.
     known
         Names to values of what was settled or seen between epochs; ``"adversary"`` is
         the share of rows whose group an adversary tells.

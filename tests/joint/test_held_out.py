@@ -11,6 +11,8 @@ import pytest
 import ngmm
 from ngmm.design import build_design
 from ngmm.errors import OptionError
+from ngmm.estimation import stochastic_loop
+from ngmm.estimation.stochastic_loop import Epoch
 from ngmm.families import get
 from ngmm.formula import parse
 from ngmm.networks import network_for
@@ -84,3 +86,16 @@ def test_decay_makes_matrices_smaller() -> None:
 def test_options_are_checked(options: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         ngmm.Joint(**options)
+
+
+def test_some_row_is_learnt_from_whatever_is_held_out() -> None:
+    assert ngmm.Joint(held_out=0.99, batch_rows=2).plan(10).n_held == 9
+
+
+def test_losses_before_rows_are_held_out_do_not_settle_a_training() -> None:
+    # While an adversary grows nothing is held out, and the loss is of other rows.
+    before = [Epoch(i, -5.0, None, {}) for i in range(1, 11)]
+    falling = [Epoch(i, -5.0, 3.0 - 0.1 * i, {}) for i in range(11, 21)]
+    flat = [Epoch(i, -5.0, 1.0, {}) for i in range(11, 21)]
+    assert not stochastic_loop._settled(before + falling)
+    assert stochastic_loop._settled(before + flat)

@@ -107,7 +107,7 @@ def test_channels_of_colour() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": ()}, "no convolution"),
+        ({"channels": ()}, "channels="),
         ({"channels": (0,)}, "channels="),
         ({"hidden": 8}, "hidden="),
         ({"varying": "film"}, '"channels"'),
