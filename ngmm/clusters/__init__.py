@@ -8,6 +8,7 @@ from ngmm.clusters.effects import ClusterEffects, effects
 from ngmm.clusters.importance import importance
 from ngmm.clusters.latent import latent_scores
 from ngmm.clusters.probes import with_probes
+from ngmm.clusters.reconstruction import reconstruct
 from ngmm.clusters.surfaces import Boundaries
 from ngmm.clusters.variation import variation
 
@@ -20,6 +21,7 @@ __all__ = [
     "effects",
     "importance",
     "latent_scores",
+    "reconstruct",
     "variation",
     "with_probes",
 ]

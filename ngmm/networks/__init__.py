@@ -8,12 +8,14 @@ taken through adapters. `network_for` finds the network of a term.
 
 from __future__ import annotations
 
+from ngmm.networks.autoencoder import Autoencoder
 from ngmm.networks.convolutional import CNN
 from ngmm.networks.inputs import Inputs, with_latent
 from ngmm.networks.mlp import MLP
 from ngmm.networks.protocol import (
     Layered,
     Network,
+    Reconstructing,
     Varying,
     Weights,
     flatten,
@@ -25,9 +27,11 @@ from ngmm.networks.resolve import check_used, network_for
 __all__ = [
     "CNN",
     "MLP",
+    "Autoencoder",
     "Inputs",
     "Layered",
     "Network",
+    "Reconstructing",
     "Varying",
     "Weights",
     "check_used",

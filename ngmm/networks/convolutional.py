@@ -16,13 +16,21 @@ from jax import Array
 from ngmm.errors import OptionError
 from ngmm.networks.activations import activation_named
 from ngmm.networks.groups import Groups
+from ngmm.networks.images import (
+    KERNEL,
+    Pixels,
+    convolve,
+    halved,
+    image_of,
+    modulated,
+    normal,
+    zeros,
+)
 from ngmm.networks.inputs import Inputs
 from ngmm.networks.mlp import check_widths
 
 __all__ = ["CNN"]
 
-# Rows and columns of a filter.
-KERNEL = 3
 VARYING = ("units", "channels")
 
 
@@ -52,9 +60,14 @@ class CNN:
     varying
         What random slopes ``(1 + nn | g)`` multiply: the last hidden ``"units"``, or
         scale and shift of the ``"channels"``, or both in a tuple.
+    standardised
+        ``"rows"``: what is subtracted from each pixel, and what it is divided by, are
+        the same in all images. ``"image"``: mean and standard deviation of each channel
+        of the image itself, so that its brightness and contrast say nothing. Where
+        groups of images differ in these, a network cannot tell groups by them.
     centre, spread
-        What is subtracted from each pixel, and what it is divided by; None for mean and
-        standard deviation over the rows of the fit, to two digits.
+        Of pixels standardised by ``"rows"``; None for mean and standard deviation over
+        the rows of the fit, to two digits.
 
     Raises
     ------
@@ -81,6 +94,7 @@ class CNN:
     hidden: tuple[int, ...] = (16,)
     activation: str = "silu"
     varying: str | tuple[str, ...] = "units"
+    standardised: str = "rows"
     centre: float | None = None
     spread: float | None = None
 
@@ -88,42 +102,38 @@ class CNN:
         activation_named(self.activation)
         check_widths("channels", self.channels)
         check_widths("hidden", self.hidden, "for no dense layer")
-        what = (self.varying,) if isinstance(self.varying, str) else self.varying
-        if not what or set(what) - set(VARYING):
-            raise OptionError(
-                f"varying={self.varying!r} is not known; it is what random slopes "
-                'multiply: "units", "channels", or ("units", "channels")'
-            )
-        object.__setattr__(self, "varying", tuple(what))
+        object.__setattr__(self, "varying", check_varying(self.varying))
+        # Raises where it is not known.
+        self._pixels  # noqa: B018
+
+    @property
+    def _pixels(self) -> Pixels:
+        return Pixels(self.standardised, self.centre, self.spread)
 
     def for_inputs(self, inputs: Inputs) -> CNN:
         """Return the network with the scaling of pixels that suits these rows."""
-        image = np.asarray(_image(inputs), dtype=np.float64)
-        centre, spread = self.centre, self.spread
-        if centre is None:
-            centre = float(f"{image.mean():.1e}")
-        if spread is None:
-            spread = float(f"{image.std():.1e}") or 1.0
-        return replace(self, centre=centre, spread=spread)
+        found = self._pixels.for_inputs(inputs)
+        return replace(self, centre=found.centre, spread=found.spread)
 
     def init(self, key: Array, inputs: Inputs) -> dict[str, Any]:
         """Return weights drawn as normal / sqrt(fan in); biases are zero."""
-        image = _image(inputs)
+        image = image_of(inputs)
         rows, columns = image.shape[1:3]
         depth = image.shape[3] if image.ndim == 4 else 1
         keys = iter(jax.random.split(key, len(self.channels) + len(self.hidden) + 1))
         filters = []
         for before, after in pairwise((depth, *self.channels)):
-            K = _normal(next(keys), (KERNEL, KERNEL, before, after))
-            filters.append((K / (KERNEL * math.sqrt(before)), _zeros(after)))
+            shape = (KERNEL, KERNEL, before, after)
+            K = normal(next(keys), shape, KERNEL**2 * before)
+            filters.append((K, zeros(after)))
             rows, columns = -(-rows // 2), -(-columns // 2)
         flat = rows * columns * self.channels[-1] + inputs.x.shape[1]
         layers = tuple(
-            (_normal(next(keys), (a, b)) / math.sqrt(a), _zeros(b))
+            (normal(next(keys), (a, b), a), zeros(b))
             for a, b in pairwise((flat, *self.hidden))
         )
         width = (flat, *self.hidden)[-1]
-        out = _normal(next(keys), (width,)) / math.sqrt(width)
+        out = normal(next(keys), (width,), width)
         return {"filters": tuple(filters), "layers": layers, "out": out}
 
     def apply(self, weights: Mapping[str, Any], inputs: Inputs) -> Array:
@@ -153,12 +163,7 @@ class CNN:
             width = (*self.channels, *self.hidden)[-1]
             names += [f"[{i + 1}]" for i in range(width)]
         if "channels" in self.varying:
-            names += [
-                f".{what}[{layer + 1},{c + 1}]"
-                for layer, n in enumerate(self.channels)
-                for what in ("scale", "shift")
-                for c in range(n)
-            ]
+            names += channel_names(self.channels)
         return tuple(names)
 
     def natural(self) -> tuple[bool, ...]:
@@ -171,7 +176,7 @@ class CNN:
         def total(m: Array) -> Array:
             return (self._pass(weights, inputs, m).dense[-1] @ weights["out"]).sum()
 
-        n, k = _image(inputs).shape[0], 2 * sum(self.channels)
+        n, k = image_of(inputs).shape[0], 2 * sum(self.channels)
         return jax.grad(total)(jnp.zeros((n, k), weights["out"].dtype))
 
     def penalty_groups(self, weights: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +186,7 @@ class CNN:
 
     def layout(self, inputs: Inputs) -> str:
         """Return image, channels and widths, ``"8x8-8c-16c-16-1"``."""
-        size = "x".join(map(str, _image(inputs).shape[1:]))
+        size = "x".join(map(str, image_of(inputs).shape[1:]))
         channels = (f"{n}c" for n in self.channels)
         return "-".join([size, *channels, *map(str, self.hidden), "1"])
 
@@ -193,18 +198,14 @@ class CNN:
         self, weights: Mapping[str, Any], inputs: Inputs, modulators: Array | None
     ) -> _Passed:
         activation = activation_named(self.activation).function
-        h = _image(inputs).astype(weights["out"].dtype)
-        h = (h - (self.centre or 0.0)) / (self.spread or 1.0)
-        h = h if h.ndim == 4 else h[..., None]
+        h = self._pixels.scaled(inputs, weights["out"].dtype).values
         channels, start = [], 0
         for K, c in weights["filters"]:
-            a, width = _convolve(h, K) + c, K.shape[-1]
-            if modulators is not None:
-                m = modulators[:, None, None, start : start + 2 * width]
-                a = (1.0 + m[..., :width]) * a + m[..., width:]
-            start += 2 * width
-            h = _halved(activation(a))
+            stop = start + 2 * K.shape[-1]
+            m = None if modulators is None else modulators[:, start:stop]
+            h = halved(activation(modulated(convolve(h, K) + c, m)))
             channels.append(h.mean((1, 2)))
+            start = stop
         flat = h.reshape(len(h), -1)
         dense = [jnp.concatenate([flat, inputs.x.astype(flat.dtype)], axis=1)]
         for W, c in weights["layers"]:
@@ -212,49 +213,28 @@ class CNN:
         return _Passed(tuple(channels), tuple(dense))
 
 
-def _image(inputs: Inputs) -> Any:
-    """The one image of a row."""
-    if len(inputs.arrays) != 1 or inputs.arrays[0].ndim not in (3, 4):
-        shapes = ", ".join(str(a.shape[1:]) for a in inputs.arrays) or "none"
+def check_varying(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return what random slopes multiply as a tuple.
+
+    Raises
+    ------
+    OptionError
+        If it is nothing that they can multiply.
+    """
+    what = (value,) if isinstance(value, str) else tuple(value)
+    if not what or set(what) - set(VARYING):
         raise OptionError(
-            "a convolutional network reads one image a row, (rows, columns) or (rows, "
-            f"columns, channels); arrays of the term: {shapes}"
+            f"varying={value!r} is not known; it is what random slopes multiply: "
+            '"units", "channels", or ("units", "channels")'
         )
-    if inputs.codes:
-        raise OptionError(
-            "a convolutional network reads images and numbers; a factor with many "
-            "levels belongs into a random effect, (1 | g), or is left out"
-        )
-    return inputs.arrays[0]
+    return what
 
 
-def _convolve(h: Array, K: Array) -> Array:
-    # A sum of shifted products: on a CPU its derivatives cost less than those of a
-    # convolution.
-    rows, columns = h.shape[1:3]
-    edge = KERNEL // 2
-    wide = jnp.pad(h, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
-    return sum(
-        (
-            wide[:, i : i + rows, j : j + columns] @ K[i, j]
-            for i in range(KERNEL)
-            for j in range(KERNEL)
-        ),
-        jnp.zeros((), h.dtype),
-    )
-
-
-def _halved(h: Array) -> Array:
-    """Means over 2 x 2 pixels; an odd edge is doubled."""
-    rows, columns = h.shape[1:3]
-    h = jnp.pad(h, ((0, 0), (0, rows % 2), (0, columns % 2), (0, 0)), mode="edge")
-    n, rows, columns, depth = h.shape
-    return h.reshape(n, rows // 2, 2, columns // 2, 2, depth).mean((2, 4))
-
-
-def _normal(key: Array, shape: tuple[int, ...]) -> Array:
-    return jax.random.normal(key, shape, dtype=float)
-
-
-def _zeros(n: int) -> Array:
-    return jnp.zeros(n, dtype=float)
+def channel_names(widths: tuple[int, ...], mark: str = "") -> list[str]:
+    """Return names of scale and shift of the channels of layers."""
+    return [
+        f".{what}{mark}[{layer + 1},{c + 1}]"
+        for layer, n in enumerate(widths)
+        for what in ("scale", "shift")
+        for c in range(n)
+    ]

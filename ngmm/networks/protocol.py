@@ -14,6 +14,7 @@ __all__ = [
     "Adaptable",
     "Layered",
     "Network",
+    "Reconstructing",
     "Varying",
     "Weights",
     "flatten",
@@ -92,6 +93,27 @@ class Varying(Protocol):
         derivative of the output in some number is taken as it is: then the random
         effects are changes of that number.
         """
+        ...
+
+
+@runtime_checkable
+class Reconstructing(Varying, Protocol):
+    """A network that has to draw its inputs again, beside telling the response."""
+
+    def own_loss(
+        self, weights: Weights, inputs: Inputs, effects: Array | None = None
+    ) -> Array:
+        """Return what it loses in each row beside the response, (n,).
+
+        With ``effects`` (n, k) random effects of the rows, in the order of
+        `unit_names`; None for none.
+        """
+        ...
+
+    def reconstruct(
+        self, weights: Weights, inputs: Inputs, effects: Array | None = None
+    ) -> Array:
+        """Return its inputs as it draws them."""
         ...
 
 

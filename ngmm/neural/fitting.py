@@ -15,7 +15,7 @@ from ngmm.estimation.joint import Joint
 from ngmm.estimation.stochastic import Stochastic
 from ngmm.families import Family
 from ngmm.model import GaussianEstimate, GeneralizedEstimate, Model
-from ngmm.networks import MLP, Network, network_for
+from ngmm.networks import MLP, Network, Reconstructing, network_for
 from ngmm.neural.joint import fit_jointly
 from ngmm.neural.linear import fit_linear
 from ngmm.neural.model import NeuralModel
@@ -73,15 +73,15 @@ class NeuralEstimator:
         design = base.design
         networks = tuple(network_for(d, self.named) for d in design.networks)
         linear = all(_is_linear(n) for n in networks)
-        if linear and self.options is None and not self._is_joint(design):
+        if linear and self.options is None and not self._is_joint(design, networks):
             return NeuralFit(base, *fit_linear(base, networks))
-        if self._is_joint(design):
+        if self._is_joint(design, networks):
             options = self.options or Joint()
             if not isinstance(options, Joint):
                 raise OptionError(
                     f"estimator={options!r} does not fit random slopes on the units of "
-                    "a network, (1 + nn | g), and knows no adversary; use "
-                    "ngmm.Joint(...) or leave it out"
+                    "a network, (1 + nn | g), nor networks that draw their inputs "
+                    "again, and knows no adversary; use ngmm.Joint(...) or leave it out"
                 )
             found = fit_jointly(
                 base, networks, options, self.adversary, self.seed, self.progress
@@ -101,11 +101,12 @@ class NeuralEstimator:
         )
         return NeuralFit(base, estimate, members.networks)
 
-    def _is_joint(self, design: Design) -> bool:
+    def _is_joint(self, design: Design, networks: tuple[Network, ...]) -> bool:
         """Whether networks and random effects have to be found together."""
         slopes = any(term.network is not None for term in design.random)
         named = isinstance(self.options, Joint) or self.adversary is not None
-        return slopes or named
+        draws = any(isinstance(network, Reconstructing) for network in networks)
+        return slopes or named or draws
 
 
 def _is_linear(network: Network) -> bool:

@@ -80,7 +80,7 @@ def _fit(
         design, networks, base.family, options, opponent, seed=seed, progress=progress
     )
     fitted = trained_networks(base, networks, found).with_coefficients()
-    fitted = replace(fitted, adversary=found.adversary)
+    fitted = replace(fitted, adversary=found.adversary, modulations=found.modulations)
     fitted = fitted.with_units([term.network for term in design.random])
     given = given_networks(base, fitted)
     terms = zip(given.design.random, found.variances, strict=True)

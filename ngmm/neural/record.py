@@ -20,6 +20,7 @@ from ngmm.linalg import precise
 from ngmm.model import Model
 from ngmm.networks import Inputs, Varying, is_natural
 from ngmm.training.joint.opponent import Faced
+from ngmm.training.joint.own import Modulation
 from ngmm.training.joint.task import LEAST_SPREAD
 
 Vector = NDArray[np.float64]
@@ -131,6 +132,9 @@ class FittedNetworks:
         empty where none has.
     adversary
         What the networks were trained against; None for nothing.
+    modulations
+        For each network the random effects by which it draws its inputs again; empty
+        where none does.
     """
 
     designs: tuple[NetworkDesign, ...]
@@ -148,6 +152,7 @@ class FittedNetworks:
     without: float | None = None
     units: tuple[Units | None, ...] = ()
     adversary: Faced | None = None
+    modulations: tuple[tuple[Modulation, ...], ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:

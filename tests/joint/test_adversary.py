@@ -9,7 +9,7 @@ import pytest
 
 import ngmm
 from ngmm.errors import OptionError
-from ngmm.training.joint.objective import Weights
+from ngmm.training.joint.arrays import Weights
 from ngmm.training.joint.task import Best
 from tests.joint.frames import SHORT, SLOPES, curved, fitted
 
@@ -179,3 +179,26 @@ def test_another_estimator_is_refused() -> None:
 def test_options_are_checked(options: dict) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         ngmm.Adversary(**options)
+
+
+def test_a_response_lost_to_an_adversary_is_brought_back() -> None:
+    # The input tells the group, and is all that the response depends on.
+    rng = np.random.default_rng(0)
+    g = np.arange(240) % 12
+    x = rng.normal(size=12)[g] + 0.1 * rng.normal(size=240)
+    y = np.sin(2.0 * x) + 0.3 * rng.normal(size=240)
+    data = pd.DataFrame({"y": y, "x": x, "g": g.astype(str)})
+    with pytest.warns(ngmm.errors.ConvergenceWarning, match="too strong"):
+        fit = ngmm.fit(
+            "y ~ nn(x, hidden=(8, 8)) + (1 | g)",
+            data,
+            adversary=ngmm.Adversary(strength=1e4),
+            estimator=ngmm.Joint(epochs=100, batch_rows=60, held_out=0.0),
+            progress=False,
+        )
+    assert not fit.check().ok
+    assert fit.networks is not None
+    loss = fit.networks.history.to_frame()["loss"]
+    assert loss.iloc[-1] > loss.min() + 1.0
+    # What is kept is from before: noise alone would bring a correlation below 0.2.
+    assert np.corrcoef(fit.predict(re="none"), np.sin(2.0 * x))[0, 1] > 0.8

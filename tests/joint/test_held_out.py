@@ -38,7 +38,7 @@ def test_rows_held_out_are_not_learnt_from() -> None:
     networks = tuple(network_for(d) for d in design.networks)
     task = prepare(design, networks, get("gaussian"), options=ngmm.Joint(held_out=0.25))
     assert len(task.held) == 60
-    drawn = task.draw(np.random.default_rng(0)).ravel()
+    drawn = np.ravel(task.draw(np.random.default_rng(0)).rows)
     assert not set(drawn) & set(task.held)
     assert set(drawn) | set(task.held) <= set(range(design.n_rows))
 

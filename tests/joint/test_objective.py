@@ -14,16 +14,8 @@ import ngmm
 from ngmm import families
 from ngmm.linalg import precise
 from ngmm.training.joint.adversary import Classifier, adversary_loss
-from ngmm.training.joint.objective import (
-    Data,
-    Effects,
-    Known,
-    Predictor,
-    Static,
-    Weights,
-    divergence,
-    response_losses,
-)
+from ngmm.training.joint.arrays import Data, Effects, Known, Static, Weights
+from ngmm.training.joint.objective import Predictor, divergence, response_losses
 from ngmm.training.joint.opponent import opponent_of
 from tests.joint.frames import curved
 

@@ -19,8 +19,9 @@ from ngmm.networks import Network
 from ngmm.progress import ProgressLine
 from ngmm.training.classify import Examples
 from ngmm.training.history import ADVERSARY, History, history_of
-from ngmm.training.joint.objective import Weights
+from ngmm.training.joint.arrays import Weights
 from ngmm.training.joint.opponent import Faced, Opponent
+from ngmm.training.joint.own import Modulation, modulations
 from ngmm.training.joint.task import JointTask, prepare
 
 Vector = NDArray[np.float64]
@@ -50,6 +51,9 @@ class JointResult:
         Epochs made.
     adversary
         What the networks were trained against; None for nothing.
+    modulations
+        For each network what the random effects on its units are where they serve to
+        draw its inputs again; empty for others.
     """
 
     weights: tuple[Any, ...]
@@ -60,6 +64,7 @@ class JointResult:
     status: Status
     n_epochs: int
     adversary: Faced | None
+    modulations: tuple[tuple[Modulation, ...], ...]
 
 
 def train_jointly(
@@ -130,6 +135,7 @@ def train_jointly(
         status=status,
         n_epochs=len(trained.history),
         adversary=_faced(task, opponent, found, trained.history),
+        modulations=modulations(found, task.arrays, task.layout),
     )
 
 

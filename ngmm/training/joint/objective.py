@@ -12,132 +12,27 @@ of the elements of b, the objective per row is
 
 with :math:`\eta_0` the linear predictor at b = 0. Under q the linear predictor of a row
 is normal, so that the expectation is one of a single variable, by Gauss and Hermite's
-rule; nothing is drawn at random.
+rule; nothing is drawn at random. Networks that draw images again add what they lose in
+these, with random effects drawn from q, and :math:`\kappa` times without.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ngmm.families import Family
 from ngmm.linalg import Values
-from ngmm.networks import Inputs, Network, units_of
-from ngmm.training.joint.adversary import Classifier, adversary_loss, view
+from ngmm.networks import units_of
+from ngmm.training.joint.adversary import adversary_loss, view
+from ngmm.training.joint.arrays import Batch, Data, Known, Static, Weights
+from ngmm.training.joint.own import own_losses, reconstructs
 
 # Nodes of the expectation over the linear predictor of a row.
 NODES = 5
-
-
-class Effects(NamedTuple):
-    """Normal distributions of the random effects of a term: (levels, k) each."""
-
-    mean: Values
-    log_sd: Values
-
-
-class Weights(NamedTuple):
-    """All that is trained.
-
-    Attributes
-    ----------
-    networks
-        Weights of each network.
-    beta
-        (p,) coefficients of the orthonormal fixed-effect columns, in units of s.
-    effects
-        Of each random-effects term.
-    xi, xi_population
-        Log-dispersion with the random effects, and without them.
-    adversary
-        Weights of the classifier; empty without one.
-    """
-
-    networks: tuple[Any, ...]
-    beta: Values
-    effects: tuple[Effects, ...]
-    xi: Values
-    xi_population: Values
-    adversary: tuple[Any, ...] = ()
-
-
-class Slopes(NamedTuple):
-    """Centre and spread of the units of a network that have slopes, (width,) each."""
-
-    centre: Values
-    spread: Values
-
-
-class Known(NamedTuple):
-    """What an epoch holds fixed.
-
-    Attributes
-    ----------
-    precision
-        (k, k) inverse of the covariance of each term's random effects.
-    log_det
-        Log-determinant of that covariance.
-    slopes
-        For each network that has random slopes, the scaling of its units.
-    warmth
-        Between 0 and 1, how much of the adversary's strength there is by now.
-    told
-        Named numbers for the history.
-    """
-
-    precision: tuple[Values, ...]
-    log_det: tuple[Values, ...]
-    slopes: tuple[Slopes | None, ...]
-    warmth: Values
-    told: dict[str, Values]
-
-
-class Data(NamedTuple):
-    """The rows; the first axis of every array but the last is that of the rows."""
-
-    inputs: tuple[Inputs, ...]
-    y: Values
-    offset: Values
-    weights: Values
-    trials: Values
-    X: Values
-    Z: tuple[Values, ...]
-    codes: tuple[Values, ...]
-    # Codes of the adversary's group, its rows' weights, and their class of response.
-    group: Values
-    balance: Values
-    stratum: Values
-    scale: Values
-
-
-@dataclass(frozen=True)
-class Static:
-    """What is compiled for.
-
-    Attributes
-    ----------
-    family
-        Response distribution.
-    networks
-        The networks.
-    slopes
-        For each random-effects term the network of its slopes, or None.
-    population
-        Weight of the likelihood without random effects.
-    adversary
-        The classifier, or None.
-    """
-
-    family: Family
-    networks: tuple[Network, ...]
-    slopes: tuple[int | None, ...]
-    population: float
-    adversary: Classifier | None = None
 
 
 class Predictor(NamedTuple):
@@ -223,16 +118,19 @@ def divergence(weights: Weights, known: Known) -> Array:
 
 
 def loss(
-    weights: Weights, known: Known, batch: Values, data: Data, *, layout: Static
+    weights: Weights, known: Known, batch: Batch, data: Data, *, layout: Static
 ) -> Array:
     """The objective per row, estimated from the rows of a batch."""
     n = data.y.shape[0]
-    rows = take(data, batch)
+    rows = take(data, batch.rows)
     at = predictor(weights, known, rows, layout)
     conditional, alone = response_losses(at, weights, rows, layout)
     out = conditional.mean() + divergence(weights, known) / n
     if layout.population:
         out += layout.population * alone.mean()
+    if reconstructs(layout):
+        own = own_losses(weights, rows, layout, batch.key)
+        out += own.with_effects + layout.population * own.without
     if layout.adversary is not None:
         found = adversary_loss(
             weights.adversary,

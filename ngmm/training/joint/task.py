@@ -22,14 +22,17 @@ from ngmm.linalg import precise
 from ngmm.networks import Layered, Network, Varying, is_natural, units_of
 from ngmm.training.history import ADVERSARY
 from ngmm.training.joint.adversary import view
-from ngmm.training.joint.objective import (
+from ngmm.training.joint.arrays import (
+    Batch,
     Data,
     Effects,
     Known,
-    Predictor,
     Slopes,
     Static,
     Weights,
+)
+from ngmm.training.joint.objective import (
+    Predictor,
     hidden_layers,
     loss,
     network_outputs,
@@ -39,6 +42,7 @@ from ngmm.training.joint.objective import (
     units_at,
 )
 from ngmm.training.joint.opponent import Opponent, no_opponent
+from ngmm.training.joint.own import own_losses, reconstructs
 from ngmm.training.task import cast, response_scale
 
 Vector = NDArray[np.float64]
@@ -62,12 +66,16 @@ class Survey(NamedTuple):
     ----------
     with_effects, without
         Minus the log-likelihood per row.
+    own_with, own_without
+        What networks lose per row beside the response.
     accuracy
         Share of rows whose group the adversary tells, groups balanced; NaN without.
     """
 
     with_effects: Array
     without: Array
+    own_with: Array
+    own_without: Array
     accuracy: Array
 
 
@@ -145,11 +153,14 @@ class JointTask:
         """Batches of an epoch."""
         return max(1, len(self.learnt) // self.plan.batch_rows)
 
-    def draw(self, generator: np.random.Generator) -> NDArray[np.int32]:
+    def draw(self, generator: np.random.Generator) -> Batch:
         """Batches of one epoch: every row at most once."""
         size = self.plan.batch_rows
         rows = generator.permutation(self.learnt)[: self.n_batches * size]
-        return rows.reshape(self.n_batches, size)
+        keys = np.zeros((self.n_batches, 2), dtype=np.uint32)
+        if reconstructs(self.layout):
+            keys = generator.integers(2**32, size=keys.shape, dtype=np.uint32)
+        return Batch(rows.reshape(self.n_batches, size), keys)
 
     def settle(self, weights: Weights, epoch: int, last: Known | None) -> Known:
         """Variances of the random effects, and the scaling of hidden units."""
@@ -174,7 +185,10 @@ class JointTask:
         seen = self._survey(weights, known, rows)
         told["loss with b"] = float(seen.with_effects)
         told["loss without b"] = float(seen.without)
-        told["loss"] = self._total(seen)
+        told["loss"] = self._response(seen)
+        if reconstructs(self.layout):
+            told["reconstruction with b"] = float(seen.own_with)
+            told["reconstruction without b"] = float(seen.own_without)
         self.best.see(weights, told["loss"], epoch)
         if self.layout.adversary is not None:
             told[ADVERSARY] = float(seen.accuracy)
@@ -210,9 +224,14 @@ class JointTask:
         with precise():
             return survey(weights, known._replace(told={}), rows, layout=self.layout)
 
-    def _total(self, seen: Survey) -> float:
+    def _response(self, seen: Survey) -> float:
         """Loss of the response, with random effects and without."""
         return float(seen.with_effects) + self.layout.population * float(seen.without)
+
+    def _total(self, seen: Survey) -> float:
+        """The same and what networks lose beside it."""
+        own = float(seen.own_with) + self.layout.population * float(seen.own_without)
+        return self._response(seen) + own
 
     def describe(self, known: Known) -> dict[str, float]:
         """What was seen between epochs."""
@@ -408,9 +427,12 @@ def _starting_effects(levels: int, k: int) -> Effects:
 def _survey(weights: Weights, known: Known, rows: Data, *, layout: Static) -> Survey:
     at = predictor(weights, known, rows, layout)
     conditional, alone = response_losses(at, weights, rows, layout)
+    own = own_losses(weights, rows, layout)
     return Survey(
         conditional.mean(),
         alone.mean(),
+        own.with_effects,
+        own.without,
         _accuracy(weights, at, rows, layout),
     )
 
