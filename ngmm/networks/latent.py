@@ -22,6 +22,7 @@ from ngmm.errors import OptionError
 from ngmm.networks.activations import activation_named
 from ngmm.networks.inputs import Inputs, with_latent
 from ngmm.networks.mlp import MLP
+from ngmm.networks.protocol import Reconstructing
 from ngmm.networks.resolve import NetworkInputs, network_for
 
 __all__ = ["Centred", "LatentMLP", "LatentNetwork", "latent_network"]
@@ -367,6 +368,12 @@ def latent_network(
             raise OptionError(
                 f"{design.label}: shared=True is an option of the built-in network; "
                 f"net={options['net']} has its own. Leave it out"
+            )
+        if isinstance(network, Reconstructing):
+            raise OptionError(
+                f"{design.label}: {type(network).__name__} draws its inputs again, "
+                "which a network with a latent input does not; use it in the fixed "
+                "part, nn(..., net=...), or a CNN here"
             )
         return Centred(network, n_latent)
     columns, spanned = _loading_columns(design)
