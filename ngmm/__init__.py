@@ -23,11 +23,16 @@ from ngmm.model import Model as Model
 from ngmm.results import MixedModelFit as MixedModelFit
 
 if TYPE_CHECKING:
+    from ngmm import broom as broom
     from ngmm import clusters as clusters
     from ngmm import diagnostics as diagnostics
     from ngmm import effects as effects
+    from ngmm import plots as plots
+    from ngmm import sklearn as sklearn
+    from ngmm.broom import side_by_side as side_by_side
     from ngmm.comparison import compare as compare
     from ngmm.comparison import lrt as lrt
+    from ngmm.persistence import load as load
 
 __version__ = "0.1.0"
 
@@ -42,6 +47,7 @@ __all__ = [
     "Newton",
     "Stochastic",
     "TruncatedQuadrature",
+    "broom",
     "build_design",
     "clusters",
     "compare",
@@ -51,14 +57,23 @@ __all__ = [
     "errors",
     "families",
     "fit",
+    "load",
     "lrt",
     "parse",
+    "plots",
+    "side_by_side",
+    "sklearn",
 ]
 
 
-MODULES = ("clusters", "diagnostics", "effects")
+MODULES = ("broom", "clusters", "diagnostics", "effects", "plots", "sklearn")
 # In modules of the same name: the package may hold either by that name.
-FUNCTIONS = {"compare": "ngmm.comparison.compare", "lrt": "ngmm.comparison.lrt"}
+FUNCTIONS = {
+    "compare": "ngmm.comparison.compare",
+    "load": "ngmm.persistence",
+    "lrt": "ngmm.comparison.lrt",
+    "side_by_side": "ngmm.broom",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ __all__ = [
     "NotSupportedError",
     "OptionError",
     "RankDeficiencyWarning",
+    "SavedFitError",
     "did_you_mean",
 ]
 
@@ -105,6 +106,10 @@ class NotSupportedError(NgmmError, NotImplementedError):
 
 class MissingPackageError(NgmmError, ImportError):
     """What was asked for needs a package that is not installed."""
+
+
+class SavedFitError(NgmmError, ValueError):
+    """A file with a fit cannot be written or read, or lacks what is asked for."""
 
 
 class NgmmWarning(UserWarning):

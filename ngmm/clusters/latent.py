@@ -151,7 +151,8 @@ def _units(term: Term) -> Matrix:
             f"{WHAT}: the hidden layers of {term.label} cannot be seen. A network of "
             "one's own shows them by a method activations(weights, inputs)"
         )
-    networks, inputs = term.networks, term.design.inputs
+    networks = term.networks
+    inputs = jax.tree.map(np.asarray, term.design.inputs)
     part = networks.weights(networks.members[0])[term.weights]
     out = []
     with precise():

@@ -98,7 +98,7 @@ def reconstruct(
     found = term.networks.modulations
     modulations = found[term.position] if found and re == "all" else ()
     rows = _rows(fit, newdata, term, modulations, new_levels)
-    decoder = _Decoder(term)
+    decoder = _Decoder(term, rows.inputs)
     effects = None
     if modulations:
         effects = sum(
@@ -132,13 +132,13 @@ class _Rows:
 class _Decoder:
     """The network of a term with its weights."""
 
-    def __init__(self, term: Term) -> None:
+    def __init__(self, term: Term, inputs: Inputs) -> None:
         network = term.stack.networks[term.position]
         assert isinstance(network, Reconstructing)
         self.network = network
         part = term.networks.weights(term.networks.members[0])[term.weights]
         with precise():
-            self.weights = unravel(jnp.asarray(part), network, term.design.inputs)  # type: ignore[arg-type]
+            self.weights = unravel(jnp.asarray(part), network, inputs)  # type: ignore[arg-type]
 
     def draw(self, inputs: Inputs, effects: Matrix | None) -> Matrix:
         """Images drawn again, in blocks of rows."""
@@ -215,7 +215,7 @@ def _rows(
     groups = tuple(dict.fromkeys(random[m.term].group for m in modulations))
     if newdata is None:
         known = [(m, np.asarray(random[m.term].codes)) for m in modulations]
-        inputs = term.design.inputs
+        inputs = jax.tree.map(np.asarray, term.design.inputs)
         return _Rows(inputs, known, np.full(inputs.n_rows, -1))
     new = fit.spec.apply(newdata, random=groups, levels=True)
     unseen = {g: counts for g, counts in new.unseen.items() if g in groups}

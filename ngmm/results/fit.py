@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -380,14 +381,14 @@ class MixedModelFit:
         >>> row["layout"], float(row["edf"])
         ('1-1', 1.0)
         """
-        if isinstance(self._analysis, LatentAnalysis):
-            return network_table(latent_network_frame(self._analysis))
-        if self.networks is None:
+        if not self.is_neural:
             raise OptionError(
                 "the model has no network terms; write one into the formula, such as "
                 "nn(x1, x2)"
             )
-        frame = network_frame(self.networks)
+        frame = self._network_frame.copy()
+        if self.networks is None:
+            return network_table(frame)
         return network_table(frame, network_caption(self.networks))
 
     def loadings(self, level: float = 0.95) -> Table:
@@ -779,6 +780,40 @@ class MixedModelFit:
 
         return bootstrap(self, n, seed, **options)
 
+    def to_arviz(
+        self, draws: int = 1000, kind: str = "asymptotic", *, seed: int | None = None
+    ) -> Any:
+        """Draws of parameters, random effects and rows, as arviz reads them.
+
+        See `ngmm.arviz_bridge.to_arviz`, whose arguments these are.
+        """
+        from ngmm.arviz_bridge.export import to_arviz
+
+        return to_arviz(self, draws, kind, seed=seed)
+
+    def tidy(
+        self, effects: str | Collection[str] = ("fixed", "ran_pars"), **options: Any
+    ) -> pd.DataFrame:
+        """Estimates, one a row, in the columns of R's broom.mixed.
+
+        See `ngmm.broom.tidy`, whose arguments these are.
+        """
+        from ngmm.broom.tidy import tidy
+
+        return tidy(self, effects, **options)
+
+    def glance(self) -> pd.DataFrame:
+        """Size and fit of the model on one line; see `ngmm.broom.glance`."""
+        from ngmm.broom.glance import glance
+
+        return glance(self)
+
+    def augment(self, newdata: Any = None, *, new_levels: str = "error") -> pd.DataFrame:
+        """The data with fitted values and residuals; see `ngmm.broom.augment`."""
+        from ngmm.broom.augment import augment
+
+        return augment(self, newdata, new_levels=new_levels)
+
     # Tests -----------------------------------------------------------------------
 
     def anova(self, type: int = 3, *, df: str = "auto") -> Table:  # noqa: A002
@@ -854,6 +889,58 @@ class MixedModelFit:
     def _repr_html_(self) -> str:
         return brief(self).to_html()
 
+    def save(
+        self, path: str | PathLike[str], *, data: bool = True, overwrite: bool = True
+    ) -> None:
+        """Write the fit to a file, which `ngmm.load` reads.
+
+        One file without code, of which no part is run when it is read. It is written
+        next to its place and then put there, so that a failure leaves an older file
+        whole.
+
+        Parameters
+        ----------
+        path
+            Name of the file; ``"fit.ngmm"``, say.
+        data
+            Whether the rows are saved. Without them the tables and predictions for new
+            data are the same, and what needs the rows (`fitted`, `resid`, `simulate`,
+            `refit`, intervals by profile or bootstrap) says so.
+        overwrite
+            Whether a file of that name is replaced.
+
+        Raises
+        ------
+        SavedFitError
+            If there is such a file and ``overwrite`` is False, or something in the fit
+            can be no part of a file, such as objects in a column of the data.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "sleep.ngmm")
+        ...     fit.save(path, data=False)
+        ...     again = ngmm.load(path)
+        >>> again.fixef.round(3).to_dict()
+        {'Intercept': 251.405, 'Days': 10.467}
+        """
+        from ngmm.persistence.files import save
+
+        save(self, path, data=data, overwrite=overwrite)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: what all else is computed from."""
+        state = vars(self)
+        if not isinstance(self.model.design.y, np.ndarray):
+            # Loaded without its rows, from which it would be computed.
+            return dict(state)
+        return {f.name: state[f.name] for f in fields(self)}
+
     # Computed once ---------------------------------------------------------------
 
     @property
@@ -868,6 +955,14 @@ class MixedModelFit:
             return analyse(self.model, self.estimate)
         given = given_networks(self.model, self.networks)
         return NeuralAnalysis(analyse(given, self.estimate), self.model, self.networks)
+
+    @cached_property
+    def _network_frame(self) -> pd.DataFrame:
+        """What `nn_table` shows."""
+        if isinstance(self._analysis, LatentAnalysis):
+            return latent_network_frame(self._analysis)
+        assert self.networks is not None
+        return network_frame(self.networks)
 
     @cached_property
     def _similarity(self) -> Similarity:

@@ -20,6 +20,22 @@ Matrix = NDArray[np.float64]
 FLAT = 1e-10
 
 
+@dataclass(frozen=True, eq=False)
+class LevelNodes:
+    """The distribution of v in each level, given the data, on nodes.
+
+    Attributes
+    ----------
+    v
+        (levels or 1, K, d) nodes.
+    weight
+        (levels, K) posterior weights, which sum to one.
+    """
+
+    v: NDArray[np.float64]
+    weight: Matrix
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatentEstimate(Estimate):
     """A maximum of the (penalised) likelihood, and what it says of the levels.
@@ -52,6 +68,9 @@ class LatentEstimate(Estimate):
         Log-evidence of every restart, best first.
     engine, x
         The likelihood, and its psi at the maximum.
+    nodes
+        The posterior distributions of the levels, where the rows that they follow from
+        are not at hand; None where they are.
     """
 
     weights: Any
@@ -66,6 +85,7 @@ class LatentEstimate(Estimate):
     spread: tuple[float, ...]
     engine: LatentEngine
     x: Vector
+    nodes: LevelNodes | None = None
 
     @cached_property
     def covariance(self) -> Matrix:

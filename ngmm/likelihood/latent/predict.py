@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ngmm.compilation import Compiled
 from ngmm.likelihood.latent import sums
-from ngmm.likelihood.latent.estimate import LatentEstimate
+from ngmm.likelihood.latent.estimate import LatentEstimate, LevelNodes
 from ngmm.likelihood.latent.placement import fixed_nodes
 from ngmm.likelihood.maximise import to_numpy
 from ngmm.likelihood.nodes import hermite, truncated
@@ -28,24 +28,10 @@ CELLS = 2_000_000
 PRIOR = {1: truncated(61, 6.5), 2: hermite(15), 3: hermite(9)}
 
 
-@dataclass(frozen=True, eq=False)
-class LevelNodes:
-    """The distribution of v in each level, given the data, on nodes.
-
-    Attributes
-    ----------
-    v
-        (levels or 1, K, d) nodes.
-    weight
-        (levels, K) posterior weights, which sum to one.
-    """
-
-    v: NDArray[np.float64]
-    weight: Matrix
-
-
 def level_nodes(estimate: LatentEstimate) -> LevelNodes:
     """Posterior distributions of the levels of the data."""
+    if estimate.nodes is not None:
+        return estimate.nodes
     engine = estimate.engine
     with precise():
         v, weight = _nodes(estimate.x, engine.data, layout=engine.layout)

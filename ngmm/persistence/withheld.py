@@ -1,0 +1,66 @@
+"""What stands in a loaded fit for what its file does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ngmm.errors import SavedFitError
+
+__all__ = ["Withheld"]
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Something that was not saved: it knows its shape, and refuses all else.
+
+    Attributes
+    ----------
+    what
+        What it was, as a subject of a sentence: ``"the response"``.
+    why
+        Why it is not there, as a relative clause.
+    remedy
+        What to do.
+    shape, dtype
+        Of an array.
+
+    Examples
+    --------
+    >>> y = Withheld("the response", "which was left out", "load it", (3,))
+    >>> len(y)
+    3
+    """
+
+    what: str
+    why: str
+    remedy: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "<f8"
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0] if self.shape else self._refuse()
+
+    def __getattr__(self, name: str) -> Any:
+        # Python itself asks for names with underscores, to copy or to show an object.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self._refuse()
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise SavedFitError(
+            f"this needs {self.what}, {self.why}. {self.remedy[0].upper()}"
+            f"{self.remedy[1:]}"
+        )
+
+    def __repr__(self) -> str:
+        """Return what is missing, and what to do."""
+        return f"<{self.what}, {self.why}; {self.remedy}>"
+
+    __array__ = __array_ufunc__ = __array_function__ = __jax_array__ = _refuse
+    __call__ = __getitem__ = __iter__ = __contains__ = _refuse
+    __bool__ = __float__ = __int__ = __index__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+    __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __rmatmul__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __abs__ = _refuse
