@@ -24,8 +24,11 @@ PAGES = (
     "docs/intervals.md",
     "docs/effects.md",
     "docs/diagnostics.md",
+    "docs/plots.md",
     "docs/persistence.md",
     "docs/arviz.md",
+    "docs/tables.md",
+    "docs/scikit-learn.md",
 )
 # Networks trained in single precision end elsewhere on another number of cores: the
 # words are those of the page, the numbers nearly so.

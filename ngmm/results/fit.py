@@ -808,7 +808,9 @@ class MixedModelFit:
 
         return glance(self)
 
-    def augment(self, newdata: Any = None, *, new_levels: str = "error") -> pd.DataFrame:
+    def augment(
+        self, newdata: Any = None, *, new_levels: str = "error"
+    ) -> pd.DataFrame:
         """The data with fitted values and residuals; see `ngmm.broom.augment`."""
         from ngmm.broom.augment import augment
 

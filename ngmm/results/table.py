@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ngmm.results.columns import default_columns
+from ngmm.results.latex import grid_to_latex
 from ngmm.results.render import (
     Grid,
     grid_to_html,
@@ -73,6 +74,36 @@ class Table:
     def to_html(self) -> str:
         """The table in HTML, with its style inside."""
         return grid_to_html(self._grid())
+
+    def to_latex(self, label: str | None = None) -> str:
+        r"""The table in LaTeX, a ``table`` with its title as caption.
+
+        Parameters
+        ----------
+        label
+            What ``\ref`` calls it; None for no label.
+
+        Notes
+        -----
+        The document needs ``\usepackage{booktabs}`` for the rules.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"sd": [23.7806]}, index=["Intercept"])
+        >>> print(Table(frame).to_latex())
+        \begin{table}
+        \centering
+        \begin{tabular}{lr}
+        \toprule
+         & sd \\
+        \midrule
+        Intercept & 23.8 \\
+        \bottomrule
+        \end{tabular}
+        \end{table}
+        """
+        return grid_to_latex(self._grid(), label)
 
     def __str__(self) -> str:
         return self.to_text()
