@@ -90,10 +90,10 @@ def to_arviz(
 
     Notes
     -----
-    Random effects are drawn exactly for a Gaussian model, by importance resampling about
-    their conditional modes for other families with one grouping factor, and as normal
-    about these with several. Rows by draws are held four times: 32 bytes times rows
-    times draws.
+    Random effects are drawn exactly for a Gaussian model, by importance resampling
+    about their conditional modes for other families with one grouping factor, and as
+    normal about these with several. Rows by draws are held four times: 32 bytes times
+    rows times draws.
 
     References
     ----------

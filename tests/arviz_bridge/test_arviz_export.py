@@ -288,7 +288,7 @@ def test_bands_of_networks_are_those_of_predictions(estimator: str) -> None:
     p, label = found.posterior, fit.design.networks[0].label
     parts = found.posterior_predictive[label].isel(chain=0)
     fixed = p["Intercept"].isel(chain=0) + p["x2"].isel(chain=0) * x2 + parts
-    expected = fit.predict(re="none", se=True)
+    expected: Any = fit.predict(re="none", se=True)
     se = expected["se"].to_numpy()
     # Five standard errors of a standard deviation and of a mean.
     np.testing.assert_allclose(fixed.std("draw"), se, rtol=5 / np.sqrt(4000))

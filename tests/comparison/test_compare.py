@@ -199,6 +199,7 @@ def test_the_standard_error_is_paired_over_groups(slopes, levels) -> None:
     assert worse["se_diff"] == pytest.approx(np.sqrt(18) * np.std(each, ddof=1))
 
 
+@pytest.mark.slow
 def test_the_true_model_predicts_best() -> None:
     r = np.random.default_rng(6)
     g = np.repeat(np.arange(40), 8)

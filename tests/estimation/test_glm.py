@@ -56,7 +56,12 @@ MEANS: dict[str, Callable[[Vector], Vector]] = {
 PRECISIONS = ("gamma", "inverse_gaussian")
 
 CASES = [
-    (name, link)
+    pytest.param(
+        name,
+        link,
+        # Special functions in the link and in the density compile for seconds.
+        marks=[pytest.mark.slow] if name.startswith("beta") and link != "logit" else [],
+    )
     for name in families.REGISTRY
     if name != "gaussian"
     for link in families.get(name).links

@@ -323,6 +323,7 @@ def test_nearly_collinear_and_badly_scaled_columns(separated: bool) -> None:
         assert found.n_rows == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probability", [0.5, 0.001])
 def test_many_rows(probability: float) -> None:
     rng = np.random.default_rng(1)

@@ -124,7 +124,7 @@ def test_each_derivative_against_differences_of_the_one_before(family: Family) -
         )
 
 
-@every_link
+@every_quick_link
 def test_no_nan_anywhere(family: Family) -> None:
     setting = SETTINGS[family.name]
     y = np.array(setting.responses)[:, None]
@@ -140,7 +140,7 @@ def test_no_nan_anywhere(family: Family) -> None:
                 assert not np.isnan(value).any(), phi
 
 
-@every_link
+@every_quick_link
 def test_reverse_mode_agrees_with_forward_mode(family: Family) -> None:
     setting = SETTINGS[family.name]
     y = setting.responses[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import optax
 import pandas as pd
@@ -75,14 +78,20 @@ def test_training_that_has_not_settled_is_warned_of() -> None:
     assert not fit.check().ok
 
 
-def test_its_accuracy_is_kept_and_drawn() -> None:
-    fit = ngmm.fit(
+@cache
+def opposed() -> Any:
+    """A fit against an adversary."""
+    return ngmm.fit(
         NETWORK,
         curved(),
         estimator=SHORT,
         adversary=ngmm.Adversary(strength=0.5),
         progress=False,
     )
+
+
+def test_its_accuracy_is_kept_and_drawn() -> None:
+    fit = opposed()
     assert fit.networks is not None
     history = fit.networks.history
     told = history.to_frame()["adversary"]
@@ -96,13 +105,7 @@ def test_its_accuracy_is_kept_and_drawn() -> None:
 
 
 def test_summary_says_how_well_groups_are_told() -> None:
-    fit = ngmm.fit(
-        NETWORK,
-        curved(),
-        estimator=SHORT,
-        adversary=ngmm.Adversary(strength=0.5),
-        progress=False,
-    )
+    fit = opposed()
     text = str(fit.summary())
     assert "adversary" in text
     assert "guessing 8 %" in text

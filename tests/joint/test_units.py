@@ -13,7 +13,9 @@ from tests.joint.frames import SHORT, SLOPES, curved, fitted
 FAMILIES = ("gaussian", "bernoulli")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", ["gaussian", pytest.param("bernoulli", marks=pytest.mark.slow)]
+)
 def test_it_is_the_mixed_model_with_the_units_as_columns(family: str) -> None:
     fit = fitted(family)
     (term,) = fit._analysis.model.design.random

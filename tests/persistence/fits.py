@@ -93,14 +93,14 @@ CASES: dict[str, Callable[[], MixedModelFit]] = {
     "crossed": lambda: ngmm.fit(
         "answer ~ u + (1 | g) + (1 | h)", data(), family="bernoulli"
     ),
+}
+SLOW: dict[str, Callable[[], MixedModelFit]] = {
     "user": lambda: ngmm.fit(
         "y ~ nn(x, z, net=curve) + (1 | g)",
         data(),
         networks={"curve": USER},
         estimator=ngmm.Evidence(restarts=1, max_steps=4),
     ),
-}
-SLOW: dict[str, Callable[[], MixedModelFit]] = {
     "dispersed": lambda: ngmm.fit(
         "cnt ~ center(x) + (1 | g)", data(), family="negative_binomial", quad="laplace"
     ),

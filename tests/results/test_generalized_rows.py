@@ -227,6 +227,7 @@ def test_prediction_limits_are_quantiles_of_a_mixture(name: str, re: str) -> Non
     pd.testing.assert_frame_equal(got, again)
 
 
+@pytest.mark.slow
 def test_prediction_limits_of_successes_are_proportions() -> None:
     fit = fitted("binomial")
     got = predicted(fit, interval="prediction")

@@ -73,6 +73,7 @@ def test_two_correlated_effects(family: str) -> None:
     assert error < 1e-8
 
 
+@pytest.mark.slow
 def test_slopes_of_the_inner_factor() -> None:
     like = likelihood("poisson", "nested slopes")
     expected = brute.nested(like, reach=7.0, spacing=0.25)
