@@ -161,6 +161,7 @@ def test_images_of_unequal_size_are_refused() -> None:
 
 # Two epochs are enough here, and are no training.
 @pytest.mark.filterwarnings("ignore:the training of the networks did not settle")
+@pytest.mark.slow
 def test_random_slopes_on_channels() -> None:
     data = small()
     found = ngmm.fit(

@@ -36,7 +36,20 @@ def by_level(like: Likelihood) -> tuple[np.ndarray, float]:
     return engine.by_level(x).value, engine.error(x)
 
 
-@pytest.mark.parametrize(("family", "link"), LINKS)
+@pytest.mark.parametrize(
+    ("family", "link"),
+    [
+        # Special functions in the link and in the density compile for seconds.
+        pytest.param(
+            family,
+            link,
+            marks=[pytest.mark.slow]
+            if family.startswith("beta") and link != "logit"
+            else [],
+        )
+        for family, link in LINKS
+    ],
+)
 def test_one_effect_in_every_family_and_link(family: str, link: str) -> None:
     like = likelihood(family, link=link)
     found, error = by_level(like)
