@@ -74,8 +74,8 @@ class Autoencoder:
     -----
     With ``(1 + nn | g)`` and ``varying="channels"`` channel c of every layer is
     (1 + u_c) a_c + v_c before the activation, with u and v of the group, as in the
-    autoencoders of ARMED (Nguyen, Treacher and Montillo 2023, IEEE TPAMI 45, 8081-8093,
-    section 3). Images are drawn again with all of u and v, and once more without, so
+    autoencoders of ARMED (Nguyen, Treacher and Montillo 2023, IEEE TPAMI 45,
+    8081-8093). Images are drawn again with all of u and v, and once more without, so
     that the population part stands alone. The response depends on u and v through the
     code that they give: with e the code of an image without them and e' that with them,
     the head's first layer is
