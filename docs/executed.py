@@ -1,0 +1,167 @@
+"""Run the code of a page, compare what it prints, and keep the pictures it draws.
+
+A page is Markdown. Its ```python blocks run one after the other in one namespace, in
+the folder above this one. A ```text block holds what the block before it printed, and
+a line ``<!-- figure: caption -->`` stands for the figures that were drawn since the
+last such line. ``python docs/executed.py docs/plots.md ...`` runs pages by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PIECES = re.compile(
+    r"^```(?P<language>\w+)\n(?P<block>.*?)^```|^<!-- figure: (?P<caption>.*?) -->",
+    re.DOTALL | re.MULTILINE,
+)
+# Networks trained in single precision end elsewhere on another number of cores. A page
+# that says so shows the words of this run, and its numbers nearly.
+TRAINED = "<!-- numbers: networks in single precision -->"
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
+RELATIVE, ABSOLUTE = 0.25, 0.1
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a page.
+
+    Parameters
+    ----------
+    problems
+        A sentence for each block that failed or printed something else.
+    figures
+        Names of the image files of each figure line, in the order of the page.
+    """
+
+    problems: tuple[str, ...]
+    figures: tuple[tuple[str, ...], ...]
+
+
+def has_code(text: str) -> bool:
+    """Whether a page has code to run."""
+    return "```python\n" in text
+
+
+def run(page: Path, images: Path | None = None) -> Ran:
+    """Run a page; figures are written to the folder of images, or nowhere."""
+    text = page.read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    printed, problems, figures = "", [], []
+    for piece in PIECES.finditer(text):
+        where = f"{page.name}:{text.count(chr(10), 0, piece.start()) + 1}"
+        if piece["caption"] is not None:
+            files = _keep_figures(f"{_slug(page)}-{len(figures) + 1}", images)
+            figures.append(files)
+            if not files:
+                problems.append(f"{where}: no figure was drawn for this line")
+        elif piece["language"] == "python":
+            out = StringIO()
+            try:
+                with redirect_stdout(out):
+                    exec(compile(piece["block"], str(page), "exec"), names)
+            except Exception as error:  # noqa: BLE001, whatever a page can raise
+                problems.append(f"{where}: {type(error).__name__}: {error}")
+                break
+            printed = out.getvalue() or printed
+        elif piece["language"] == "text" and not piece["block"].startswith(">>>"):
+            if not same(piece["block"], printed, nearly=TRAINED in text):
+                problems.append(f"{where}: the page shows something else than\n{printed}")
+    left = len(_keep_figures("left", None))
+    if left and figures:
+        problems.append(f"{page.name}: {left} figures are drawn and not shown")
+    return Ran(tuple(problems), tuple(figures))
+
+
+def _slug(page: Path) -> str:
+    """Name of a page without folders."""
+    page = page.resolve().with_suffix("")
+    if page.is_relative_to(ROOT / "docs"):
+        return "-".join(page.relative_to(ROOT / "docs").parts)
+    return page.name
+
+
+def _keep_figures(stem: str, images: Path | None) -> tuple[str, ...]:
+    """Write the open figures, close them, and return their names."""
+    if "matplotlib.pyplot" not in sys.modules:
+        return ()
+    from matplotlib import pyplot
+
+    names = []
+    for number in pyplot.get_fignums():
+        names.append(f"{stem}-{len(names) + 1}.png")
+        if images is not None:
+            figure = pyplot.figure(number)
+            figure.savefig(images / names[-1], dpi=144, bbox_inches="tight")
+    pyplot.close("all")
+    return tuple(names)
+
+
+def same(shown: str, printed: str, *, nearly: bool) -> bool:
+    """Whether a page shows what was printed."""
+    if not nearly:
+        return _without_rounding(shown) == _without_rounding(printed)
+    return _words(shown) == _words(printed) and all(
+        abs(a - b) <= max(ABSOLUTE, RELATIVE * abs(a))
+        for a, b in zip(_numbers(shown), _numbers(printed), strict=True)
+    )
+
+
+def _without_rounding(text: str) -> str:
+    """Without what rounding may change on another machine."""
+    text = re.sub(r"in \d+ Newton", "in some Newton", text)
+    return re.sub(r"error \d+e-\d+", "error of some size", text).strip()
+
+
+def _words(text: str) -> list[str]:
+    """What stands between the numbers of a text."""
+    return [" ".join(words.split()) for words in NUMBER.split(text)]
+
+
+def _numbers(text: str) -> list[float]:
+    """Read the numbers of a text."""
+    return [float(number.replace(",", "")) for number in NUMBER.findall(text)]
+
+
+def run_once(page: Path, images: Path, version: str) -> Ran:
+    """Run a page unless it ran before, without a problem, with the same software."""
+    key = hashlib.sha256((version + page.read_text(encoding="utf-8")).encode())
+    record = images / f"{_slug(page)}.json"
+    if record.exists():
+        old = json.loads(record.read_text())
+        if old.pop("key") == key.hexdigest():
+            return Ran((), tuple(tuple(names) for names in old["figures"]))
+    ran = run(page, images)
+    if not ran.problems:
+        record.write_text(json.dumps({"key": key.hexdigest(), **asdict(ran)}))
+    return ran
+
+
+def version() -> str:
+    """Digest of the package's code: pages run again when it changes."""
+    digest = hashlib.sha256()
+    for file in sorted((ROOT / "ngmm").rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def main() -> int:
+    """Run the pages of the command line."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.chdir(ROOT)
+    found = [problem for page in sys.argv[1:] for problem in run(Path(page)).problems]
+    print("\n".join(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
