@@ -22,12 +22,14 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
 sys.path.insert(0, str(DOCS.parent))
 
-import executed  # noqa: E402, from the folder put on the path
+import executed  # noqa: E402, from the folders put on the path
 
 import ngmm  # noqa: E402
+from tests.public_surface import public_symbols  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 project = "ngmm"
 author = "The ngmm authors"
@@ -49,6 +51,8 @@ html_title = f"ngmm {release}"
 html_static_path: list[str] = []
 html_show_sphinx = False
 
+default_role = "py:obj"
+html_copy_source = False
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"
@@ -114,10 +118,19 @@ def read_page(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = UPWARDS.sub(outside, FIGURE.sub(figure, source[0]))
 
 
+def check_reference(_: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of public names that the reference does not have."""
+    known = {name for name, *_ in env.get_domain("py").get_objects()}
+    for symbol in public_symbols():
+        if symbol.name not in known:
+            logger.warning("the reference does not have %s", symbol.name)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the pages' code to the build."""
     app.ngmm_figures = {}
     app.add_config_value("run_code", True, "env", bool)
     app.connect("builder-inited", run_pages)
     app.connect("source-read", read_page)
+    app.connect("env-check-consistency", check_reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

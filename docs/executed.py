@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -55,31 +55,75 @@ def has_code(text: str) -> bool:
 def run(page: Path, images: Path | None = None) -> Ran:
     """Run a page; figures are written to the folder of images, or nowhere."""
     text = page.read_text(encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "__main__"}
-    printed, problems, figures = "", [], []
+    running = Running(page, images, nearly=TRAINED in text)
+    problems = []
     for piece in PIECES.finditer(text):
-        where = f"{page.name}:{text.count(chr(10), 0, piece.start()) + 1}"
-        if piece["caption"] is not None:
-            files = _keep_figures(f"{_slug(page)}-{len(figures) + 1}", images)
-            figures.append(files)
-            if not files:
-                problems.append(f"{where}: no figure was drawn for this line")
-        elif piece["language"] == "python":
-            out = StringIO()
-            try:
-                with redirect_stdout(out):
-                    exec(compile(piece["block"], str(page), "exec"), names)
-            except Exception as error:  # noqa: BLE001, whatever a page can raise
-                problems.append(f"{where}: {type(error).__name__}: {error}")
-                break
-            printed = out.getvalue() or printed
-        elif piece["language"] == "text" and not piece["block"].startswith(">>>"):
-            if not same(piece["block"], printed, nearly=TRAINED in text):
-                problems.append(f"{where}: the page shows something else than\n{printed}")
+        problem = running.take(piece)
+        if problem:
+            line = text.count("\n", 0, piece.start()) + 1
+            problems.append(f"{page.name}:{line}: {problem}")
+        if running.failed:
+            break
     left = len(_keep_figures("left", None))
-    if left and figures:
+    if left and running.figures:
         problems.append(f"{page.name}: {left} figures are drawn and not shown")
-    return Ran(tuple(problems), tuple(figures))
+    return Ran(tuple(problems), tuple(running.figures))
+
+
+@dataclass
+class Running:
+    """A page while it runs.
+
+    Attributes
+    ----------
+    page, images
+        The page, and the folder for its figures.
+    nearly
+        Whether numbers may differ a little.
+    names, printed, figures
+        What the blocks so far have defined, printed and drawn.
+    failed
+        Whether a block raised an exception.
+    """
+
+    page: Path
+    images: Path | None
+    nearly: bool
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
+    printed: str = ""
+    figures: list[tuple[str, ...]] = field(default_factory=list)
+    failed: bool = False
+
+    def take(self, piece: re.Match[str]) -> str:
+        """Go on by a piece of the page; what is wrong with it, or nothing."""
+        if piece["caption"] is not None:
+            return self._figure()
+        if piece["language"] == "python":
+            return self._code(piece["block"])
+        if piece["language"] == "text" and not piece["block"].startswith(">>>"):
+            return self._output(piece["block"])
+        return ""
+
+    def _figure(self) -> str:
+        stem = f"{_slug(self.page)}-{len(self.figures) + 1}"
+        self.figures.append(_keep_figures(stem, self.images))
+        return "" if self.figures[-1] else "no figure was drawn for this line"
+
+    def _code(self, block: str) -> str:
+        out = StringIO()
+        try:
+            with redirect_stdout(out):
+                exec(compile(block, str(self.page), "exec"), self.names)
+        except Exception as error:  # noqa: BLE001, whatever a page can raise
+            self.failed = True
+            return f"{type(error).__name__}: {error}"
+        self.printed = out.getvalue() or self.printed
+        return ""
+
+    def _output(self, block: str) -> str:
+        if same(block, self.printed, nearly=self.nearly):
+            return ""
+        return f"the page shows something else than\n{self.printed}"
 
 
 def _slug(page: Path) -> str:
@@ -94,15 +138,15 @@ def _keep_figures(stem: str, images: Path | None) -> tuple[str, ...]:
     """Write the open figures, close them, and return their names."""
     if "matplotlib.pyplot" not in sys.modules:
         return ()
-    from matplotlib import pyplot
+    import matplotlib.pyplot as plt
 
     names = []
-    for number in pyplot.get_fignums():
+    for number in plt.get_fignums():
         names.append(f"{stem}-{len(names) + 1}.png")
         if images is not None:
-            figure = pyplot.figure(number)
+            figure = plt.figure(number)
             figure.savefig(images / names[-1], dpi=144, bbox_inches="tight")
-    pyplot.close("all")
+    plt.close("all")
     return tuple(names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +25,7 @@ from ngmm.errors import (
     NetworkWarning,
     OptionError,
     RankDeficiencyWarning,
+    warn,
 )
 from ngmm.families import Family
 from ngmm.formula import ModelFormula, parse
@@ -42,6 +43,8 @@ from ngmm.options import (
 )
 from ngmm.results import MixedModelFit
 from ngmm.results.call import Call
+
+LOG = logging.getLogger(__name__)
 
 # Families whose response may be labels, when each row is one trial.
 BINARY = ("bernoulli", "binomial")
@@ -166,6 +169,14 @@ def fit(
     crossed factors also O(m^3), m the random effects beside the largest factor. See
     Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), for the model.
 
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), for the Gaussian
+    likelihood; Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35, for
+    quadrature; MacKay (1992), Neural Computation 4, 448-472, for the penalties of
+    networks; Fai & Cornelius (1996), J. Stat. Comput. Simul. 54, 363-378, for
+    Satterthwaite degrees of freedom; Kenward & Roger (1997), Biometrics 53, 983-997.
+
     Examples
     --------
     >>> import ngmm
@@ -241,6 +252,9 @@ def fit(
         df_method=df_method(df, chosen, terms),
         seed=seed,
     )
+    LOG.info(
+        "`%s`: %s, loglik %.6f", result.formula, result.estimate_text, result.loglik
+    )
     _warn(result)
     return result
 
@@ -305,17 +319,14 @@ def _check_design(design: Design, family: Family) -> None:
 
 def _warn(result: MixedModelFit) -> None:
     for text in network_warnings(result.design):
-        warnings.warn(text, NetworkWarning, stacklevel=3)
+        warn(text, NetworkWarning)
     if result.aliased:
-        warnings.warn(
+        warn(
             f"dropped {', '.join(result.aliased)}: linear combinations of earlier "
             "fixed-effect columns, without a coefficient of their own",
             RankDeficiencyWarning,
-            stacklevel=3,
         )
     verdict = result.check()
     if not verdict.ok:
         first = verdict.messages[0]
-        warnings.warn(
-            f"{first.text}. Try {first.remedy}", ConvergenceWarning, stacklevel=3
-        )
+        warn(f"{first.text}. Try {first.remedy}", ConvergenceWarning)

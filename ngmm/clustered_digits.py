@@ -35,6 +35,13 @@ class Digits(NamedTuple):
         cluster, and source, the number of the image where it comes from.
     effects
         A row a cluster: contrast, blur (pixels), shift, share of y = 1.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> made = ngmm.datasets.digits(n_clusters=2, n_rows=10)
+    >>> made.data["image"].shape, made.effects.columns.tolist()
+    ((20, 8, 8), ['contrast', 'blur', 'shift', 'share'])
     """
 
     data: dict[str, Any]
@@ -84,6 +91,11 @@ def digits(
     seed
         Of the draws.
 
+    Returns
+    -------
+    Digits
+        Images (n, 8, 8) with their classes and clusters, and the effects drawn.
+
     Raises
     ------
     MissingPackageError
@@ -94,7 +106,8 @@ def digits(
 
     Examples
     --------
-    >>> found = digits(n_clusters=3, n_rows=20)
+    >>> import ngmm
+    >>> found = ngmm.datasets.digits(n_clusters=3, n_rows=20)
     >>> found.data["image"].shape, len(found.effects)
     ((60, 8, 8), 3)
     """

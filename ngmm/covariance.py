@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -104,7 +105,7 @@ def rectify(theta: NDArray[np.float64], p: Pattern) -> NDArray[np.float64]:
     return lam[list(p.rows), list(p.cols)] + 0.0
 
 
-def _semidefinite_cholesky(a: NDArray[np.float64], zero_at: float) -> NDArray:
+def _semidefinite_cholesky(a: NDArray[np.float64], zero_at: float) -> NDArray[Any]:
     """Cholesky factor of a positive semidefinite matrix, zero columns at zero pivots.
 
     A pivot counts as zero below `zero_at` times its own diagonal element: that is the

@@ -10,6 +10,7 @@ import textwrap
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,13 @@ class Column:
         Unit of measurement, empty if there is none.
     levels
         Order of a factor's labels: a tuple, or ``"numeric"`` or ``"alphabetic"``.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> column = ngmm.datasets.describe("sleepstudy").columns[0]
+    >>> column.name, column.kind, column.unit
+    ('Reaction', 'number', 'ms')
     """
 
     name: str
@@ -78,6 +86,13 @@ class Dataset:
         The columns in order.
     file
         Name of the file inside the package.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> dataset = ngmm.datasets.describe("Dyestuff")
+    >>> dataset.rows, dataset.formula, dataset.family
+    (30, 'Yield ~ 1 + (1 | Batch)', 'gaussian')
     """
 
     name: str
@@ -108,6 +123,9 @@ class Dataset:
                 f"Try: {call}",
             ]
         )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def names() -> list[str]:
@@ -142,7 +160,7 @@ def describe(name: str) -> Dataset:
 
     Raises
     ------
-    ngmm.errors.OptionError
+    OptionError
         If there is no such data set.
 
     Examples
@@ -170,13 +188,13 @@ def load(name: str) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
-        A new frame. Factors are categorical with labels of text, the reference level
-        first; counts are integers and measurements floats.
+    DataFrame
+        A new frame with a row for each observation. Factors are categorical with labels
+        of text, the reference level first; counts are integers and measurements floats.
 
     Raises
     ------
-    ngmm.errors.OptionError
+    OptionError
         If there is no such data set.
 
     Examples

@@ -22,6 +22,8 @@ from ngmm.errors import MissingPackageError, NotSupportedError, OptionError
 from ngmm.inference.marginal.mean import link_mean, marginal_mean
 from ngmm.results import MixedModelFit
 
+__all__ = ["MarginalEffectsModel"]
+
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
@@ -95,6 +97,21 @@ class MarginalEffectsModel:
     forward differences: standard errors of averages are good to about six digits, those
     of slopes to three, or four with ``eps_vcov=1e-6``. Predictions are linear in the
     coefficients of networks, which is all that the delta method uses.
+
+    References
+    ----------
+    Arel-Bundock, Greifer & Heiss (2024), J. Stat. Softw. 111(9), for the package.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> from marginaleffects import avg_slopes
+    >>> from ngmm.marginaleffects_adapter import MarginalEffectsModel
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> found = avg_slopes(MarginalEffectsModel(fit), variables="Days")
+    >>> round(found["estimate"][0], 3), round(found["std_error"][0], 3)
+    (10.467, 1.502)
     """
 
     def __init__(
@@ -112,8 +129,8 @@ class MarginalEffectsModel:
         self._basis = _Basis.of(self._population)
         self._modeldata = _modeldata(self._variables)
         self._types = _types(self._modeldata)
-        self.coef = self._basis.coefficients
-        self.response_name = self.find_response()
+        self.coef: Vector = self._basis.coefficients
+        self.response_name: str = self.find_response()
         abstract.register(type(self))
 
     # Parameters ------------------------------------------------------------------

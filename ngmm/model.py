@@ -63,6 +63,18 @@ class Model:
         How the random effects are integrated out, as in `ngmm.fit`; a Gaussian model is
         exact.
 
+    Raises
+    ------
+    OptionError
+        If ``reml`` is asked of a family that is not Gaussian, or the formula has no
+        random effect.
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), eqs. 13-42, for the
+    Gaussian likelihood; Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35, for
+    the others.
+
     Examples
     --------
     >>> import ngmm
@@ -70,8 +82,26 @@ class Model:
     >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
     >>> design, spec = ngmm.build_design(terms, data)
     >>> model = ngmm.Model(design)
+
+    >>> model.is_gaussian, model.n_theta, model.df
+    (True, 3, 6)
     >>> round(model.loglik([0.93, 0.02, 0.22]), 3)
     -875.971
+    >>> estimate = model.maximise()
+    >>> round(estimate.loglik, 3), estimate.beta.round(3).tolist()
+    (-875.97, [251.405, 10.467])
+
+    What the search works with: cross-products of the standardised rows, and for other
+    families the likelihood with its rule.
+
+    >>> model.problem.n_rows, model.problem.n_residual
+    (180, 180)
+    >>> data = ngmm.datasets.load("cbpp")
+    >>> terms = ngmm.parse("cbind(incidence, size - incidence) ~ period + (1 | herd)")
+    >>> design, spec = ngmm.build_design(terms, data)
+    >>> other = ngmm.Model(design, ngmm.families.binomial())
+    >>> type(other.marginal.rule).__name__, other.df
+    ('Auto', 5)
     """
 
     design: Design
@@ -157,13 +187,19 @@ class Model:
         Parameters
         ----------
         theta
-            Covariance parameters, see `Estimate`; relative to sigma if Gaussian.
+            (n_theta,) covariance parameters, see `ngmm.model.Estimate`; relative to
+            sigma if Gaussian.
         sigma
             Residual standard deviation of a Gaussian model; None for the best one.
         beta
-            Fixed effects; None for the best ones, in a Gaussian model only.
+            (p,) fixed effects; None for the best ones, in a Gaussian model only.
         phi
             Dispersion parameter, for families that have one.
+
+        Returns
+        -------
+        float
+            With all constants; restricted under REML.
 
         Raises
         ------
@@ -225,9 +261,14 @@ class Model:
         Parameters
         ----------
         start
-            theta to start from; None for the method of moments.
+            (n_theta,) theta to start from; None for the method of moments.
         max_steps
             Evaluations before giving up.
+
+        Returns
+        -------
+        GaussianEstimate or GeneralizedEstimate
+            Where the search ended; its ``status`` says how.
         """
         if not self.is_gaussian:
             return self.marginal.maximise(start, max_steps)
@@ -255,12 +296,30 @@ class Model:
         advance
             Told the number of responses done, for a progress line.
 
+        Returns
+        -------
+        Refits
+            Estimates of all responses, one row each, and which of them failed.
+
         Raises
         ------
         DataError
             If Y has not a column for each row, or values that are not finite.
         NotSupportedError
             If the model has networks.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+        >>> design, spec = ngmm.build_design(terms, data)
+        >>> model = ngmm.Model(design)
+
+        >>> near = model.maximise()
+        >>> refits = model.maximise_many(design.y + [[0.0], [1.0]], near)
+        >>> refits.beta.shape, (refits.beta[1] - refits.beta[0]).round(6).tolist()
+        ((2, 2), [1.0, -0.0])
         """
         Y = self._responses(Y)
         d = self.design
@@ -295,7 +354,29 @@ class Model:
         return found
 
     def objective(self, start: ArrayLike | None = None) -> Objective:
-        """Minus the log-likelihood in coordinates of order one, to be minimised."""
+        """Minus the log-likelihood in coordinates of order one, to be minimised.
+
+        Parameters
+        ----------
+        start
+            (n_theta,) theta to start from; None for the method of moments.
+
+        Returns
+        -------
+        Objective
+            The function, where its search starts, and its further arguments.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+        >>> design, spec = ngmm.build_design(terms, data)
+        >>> model = ngmm.Model(design)
+
+        >>> model.objective().x0.shape
+        (3,)
+        """
         if not self.is_gaussian:
             return self.marginal.objective(start)
         return Objective(
@@ -308,7 +389,34 @@ class Model:
     def finish(
         self, x: Vector, n_steps: int, max_steps_reached: bool
     ) -> GaussianEstimate | GeneralizedEstimate:
-        """The estimate at the end of a search by other means, exactly judged."""
+        """The estimate at the end of a search by other means, exactly judged.
+
+        Parameters
+        ----------
+        x
+            (P,) end of the search, in the coordinates of `objective`.
+        n_steps
+            Evaluations it took.
+        max_steps_reached
+            Whether it ended because there were no more.
+
+        Returns
+        -------
+        GaussianEstimate or GeneralizedEstimate
+            The estimate there; its ``status`` says whether it is a maximum.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+        >>> design, spec = ngmm.build_design(terms, data)
+        >>> model = ngmm.Model(design)
+
+        >>> found = model.finish(model.maximise().engine_theta, 0, False)
+        >>> found.status.name, round(found.loglik, 3)
+        ('CONVERGED', -875.97)
+        """
         if not self.is_gaussian:
             return self.marginal.finish(x, n_steps, max_steps_reached)
         with precise():
@@ -324,13 +432,31 @@ class Model:
         Parameters
         ----------
         beta
-            Fixed effects; those of a Gaussian model follow from theta.
+            (p,) fixed effects; those of a Gaussian model follow from theta.
         theta
-            Covariance parameters, user's units.
+            (n_theta,) covariance parameters, user's units.
         scale
             sigma, or the dispersion of families that have one, or None.
         status, n
             How the search ended, and its steps.
+
+        Returns
+        -------
+        GaussianEstimate or GeneralizedEstimate
+            The estimate, with the log-likelihood there.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+        >>> design, spec = ngmm.build_design(terms, data)
+        >>> model = ngmm.Model(design)
+
+        >>> best = model.maximise()
+        >>> other = model.at(best.beta, best.theta, 30.0, best.status, 0)
+        >>> other.sigma, other.loglik < best.loglik
+        (30.0, True)
         """
         if self.is_gaussian:
             assert scale is not None
@@ -361,7 +487,31 @@ class Model:
         return self._estimate(to_numpy(found))
 
     def elimination(self, estimate: GaussianEstimate) -> Elimination:
-        """What the likelihood knows of the random effects at an estimate."""
+        """What the likelihood knows of the random effects at an estimate.
+
+        Parameters
+        ----------
+        estimate
+            The estimate of a Gaussian model.
+
+        Returns
+        -------
+        Elimination
+            The factor of the cross-products, from which modes and their variances
+            follow.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+        >>> design, spec = ngmm.build_design(terms, data)
+        >>> model = ngmm.Model(design)
+
+        >>> found = model.elimination(model.maximise())
+        >>> type(found).__name__
+        'Elimination'
+        """
         with precise():
             found = eliminate_at(
                 estimate.engine_theta,

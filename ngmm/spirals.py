@@ -36,6 +36,13 @@ class Spirals(NamedTuple):
         (clusters,) radius; the stretching of x2 with ``kind="slope"``.
     share
         (clusters,) share of class 0; None unless confounded.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> made = ngmm.datasets.spirals("confounded", n_clusters=2, n_rows=3, n_probes=1)
+    >>> made.data.columns.tolist(), made.effect.shape, made.share.shape
+    (['x1', 'x2', 'y', 'cluster', 'probe1'], (2,), (2,))
     """
 
     data: pd.DataFrame
@@ -85,6 +92,11 @@ def spirals(
         shares; then for each cluster and each class of it the angles and the errors;
         the probes of all clusters last.
 
+    Returns
+    -------
+    Spirals
+        Rows of all clusters, and what was drawn for each.
+
     Raises
     ------
     OptionError
@@ -92,7 +104,8 @@ def spirals(
 
     Examples
     --------
-    >>> made = spirals(n_clusters=3, n_rows=4)
+    >>> import ngmm
+    >>> made = ngmm.datasets.spirals(n_clusters=3, n_rows=4)
     >>> made.data.shape, made.effect.round(3).tolist()
     ((12, 4), [0.702, 0.681, 0.809])
     """

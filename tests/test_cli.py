@@ -171,6 +171,17 @@ def test_warnings_are_lines_of_the_error_stream(
     assert capsys.readouterr().err == "ngmm: warning: dropped x2\n"
 
 
+def test_interrupted(
+    csv: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ngmm, "fit", stop)
+    assert main(["fit", FORMULA, str(csv)]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo"]) == 0
     printed = capsys.readouterr().out
@@ -204,6 +215,8 @@ BAD_INPUT = {
     "empty file": (["fit", FORMULA, "{empty}"], "cannot read"),
     "damaged archive": (["fit", FORMULA, "{damaged}"], "cannot read"),
     "damaged parquet": (["fit", FORMULA, "{parquet}"], "cannot read"),
+    "cut archive": (["fit", FORMULA, "{cut}"], "cannot read"),
+    "spoilt archive": (["fit", FORMULA, "{spoilt}"], "cannot read"),
     "not text": (["fit", FORMULA, "{binary}"], "cannot read"),
     "data set": (["datasets", "cakes"], 'did you mean "cake"?'),
 }
@@ -220,6 +233,10 @@ def test_bad_input(
     paths["damaged"].write_bytes(b"not gzip")
     paths["parquet"].write_bytes(b"not parquet")
     paths |= {"binary": tmp_path / "d.csv", "csv": csv, "folder": tmp_path / "e.csv"}
+    packed = gzip.compress(csv.read_bytes())
+    paths |= {"cut": tmp_path / "f.csv.gz", "spoilt": tmp_path / "g.csv.gz"}
+    paths["cut"].write_bytes(packed[:500])
+    paths["spoilt"].write_bytes(packed[:300] + b"\xff" * 99 + packed[399:])
     paths["binary"].write_bytes(b"Reaction,Days\n\xff\xfe\xfd,1\n")
     paths["folder"].mkdir()
     assert main([argument.format(**paths) for argument in arguments]) == 2

@@ -18,7 +18,9 @@ PAGES = [
 
 @pytest.mark.docs
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(executed.ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda p: p.relative_to(executed.ROOT).as_posix()
+)
 def test_code_runs_and_shows_what_is_printed(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +40,10 @@ def a_page(folder: Path, text: str) -> Path:
     [
         ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "page.md:5: the page shows"),
         ("\n```python\n1 / 0\n```\n", "page.md:2: ZeroDivisionError: division by zero"),
-        ("```python\n1\n```\n<!-- figure: none -->\n", "page.md:4: no figure was drawn"),
+        (
+            "```python\n1\n```\n<!-- figure: none -->\n",
+            "page.md:4: no figure was drawn",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(

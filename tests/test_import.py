@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROBE = """
 import logging
 import sys
@@ -26,6 +28,7 @@ before = state()
 modules = set(sys.modules)
 import ngmm
 
+ngmm.fit
 after = state()
 for key in before:
     assert before[key] == after[key], key
@@ -40,12 +43,20 @@ heavy = ("arviz", "formulaic", "matplotlib", "narwhals", "optax", "scipy.stats",
 loaded = [name for name in heavy if name in sys.modules and name not in modules]
 assert not loaded, loaded
 """
+LIGHT = """
+import sys
+import ngmm
+
+assert "jax" not in sys.modules and "pandas" not in sys.modules
+assert set(ngmm.__all__) <= set(dir(ngmm))
+"""
 
 
-def test_import_changes_nothing_and_stays_light() -> None:
+@pytest.mark.parametrize("probe", [PROBE, LIGHT], ids=["fit", "package"])
+def test_import_changes_nothing_and_stays_light(probe: str) -> None:
     # A fresh process: this one has imported everything already.
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROBE],
+        [sys.executable, "-W", "error", "-c", probe],
         check=False,
         capture_output=True,
         text=True,

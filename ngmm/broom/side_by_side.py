@@ -26,7 +26,7 @@ VALUES = ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_hig
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SideBySide(Tabled):
-    """Estimates of several fits, a column each. Made by `ngmm.side_by_side`.
+    r"""Estimates of several fits, a column each. Made by `ngmm.side_by_side`.
 
     Attributes
     ----------
@@ -39,6 +39,19 @@ class SideBySide(Tabled):
         What stands below an estimate, and whether stars mark small p-values.
     caption
         What the fits are, and what cannot be compared.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> both = ngmm.side_by_side(fit, fit.update(reml=True), names=["ml", "reml"])
+    >>> both.to_frame()[("ml", "estimate")].round(2).iloc[:3].tolist()
+    [1527.5, 37.26, 49.51]
+    >>> print(both.to_table().to_text().splitlines()[0])
+    Models                         ml      reml
+    >>> both.to_markdown().splitlines()[0], both.to_html()[:6], both.to_latex()[:13]
+    ('**Models**', '<table', '\\begin{table}')
     """
 
     frame: pd.DataFrame
@@ -46,11 +59,23 @@ class SideBySide(Tabled):
     caption: str
 
     def to_frame(self) -> pd.DataFrame:
-        """The numbers at full precision, as a copy that is yours to change."""
+        """The numbers at full precision, as a copy that is yours to change.
+
+        Returns
+        -------
+        DataFrame
+            A row for each parameter and a group of columns for each fit, as ``frame``.
+        """
         return self.frame.copy()
 
     def to_table(self) -> Table:
-        """The table as printed."""
+        """The table as printed.
+
+        Returns
+        -------
+        Table
+            A column for each fit, with standard errors in rows of their own.
+        """
         names = list(dict.fromkeys(self.frame.columns.get_level_values(0)))
         cells = stack_cells(self.frame, names, self.style)
         columns: tuple[Column, ...] = (
@@ -60,15 +85,38 @@ class SideBySide(Tabled):
         return Table(cells, self.caption, columns, "Models")
 
     def to_markdown(self) -> str:
-        """The table in Markdown."""
+        """The table in Markdown.
+
+        Returns
+        -------
+        str
+            Lines of a table, the caption behind it.
+        """
         return self.to_table().to_markdown()
 
     def to_html(self) -> str:
-        """The table in HTML."""
+        """The table in HTML.
+
+        Returns
+        -------
+        str
+            One element, everything escaped.
+        """
         return self.to_table().to_html()
 
     def to_latex(self, label: str | None = None) -> str:
-        """The table in LaTeX, see `ngmm.results.table.Table.to_latex`."""
+        r"""The table in LaTeX, see `ngmm.results.table.Table.to_latex`.
+
+        Parameters
+        ----------
+        label
+            What ``\ref`` calls it; None for no label.
+
+        Returns
+        -------
+        str
+            A ``table`` environment; the document needs the package booktabs.
+        """
         return self.to_table().to_latex(label)
 
 

@@ -40,6 +40,17 @@ class Counterfactuals(Tabled):
         (n,) means with the effects of the factor zero.
     means
         (n, levels) means under each level.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> found = ngmm.clusters.counterfactuals(fit, data.iloc[[9, 19]])
+    >>> found.means.shape, found.spread.round(1).tolist()
+    ((2, 18), [58.4, 58.4])
+    >>> found.to_frame().shape, found.to_table().to_frame()["low_in"].tolist()
+    ((36, 6), ['309', '309'])
     """
 
     group: str
@@ -57,7 +68,11 @@ class Counterfactuals(Tabled):
     def to_frame(self) -> pd.DataFrame:
         """A row for each row and level: row, level, own, mean, population, spread.
 
-        ``own`` is true where the level is the row's own.
+        Returns
+        -------
+        DataFrame
+            One row for each row and level. ``own`` is true where the level is the
+            row's.
         """
         n, k = self.means.shape
         return pd.DataFrame(
@@ -72,7 +87,13 @@ class Counterfactuals(Tabled):
         )
 
     def to_table(self) -> Table:
-        """A line a row: under its own level, without, and the extremes."""
+        """A line a row: under its own level, without, and the extremes.
+
+        Returns
+        -------
+        Table
+            A row for each row, on the scale of the response.
+        """
         at = np.arange(len(self.index))
         known = self.own >= 0
         low, high = self.means.argmin(1), self.means.argmax(1)

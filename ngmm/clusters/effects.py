@@ -39,6 +39,21 @@ class ClusterEffects(Tabled):
         mean responses; without those that have no intercepts, or the same ones.
     level
         Level of the intervals.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> found = ngmm.clusters.effects(fit)
+    >>> found.to_frame()["estimate"].round(1).tolist()
+    [-16.6, 0.4, 27.0, -21.8, 53.6, -42.5]
+    >>> found.to_table().to_frame().shape, round(found.correlations["Batch"], 3)
+    ((6, 10), 1.0)
+    >>> len(found.plot())
+    1
+    >>> plt.close("all")
     """
 
     table: pd.DataFrame
@@ -46,11 +61,23 @@ class ClusterEffects(Tabled):
     level: float
 
     def to_frame(self) -> pd.DataFrame:
-        """The random effects, as a copy."""
+        """The random effects, as a copy.
+
+        Returns
+        -------
+        DataFrame
+            A row for each effect of each level, on the scale of the linear predictor.
+        """
         return self.table.copy()
 
     def to_table(self) -> Table:
-        """The first levels of each effect."""
+        """The first levels of each effect.
+
+        Returns
+        -------
+        Table
+            A row for each level shown, with the same columns.
+        """
         parts = self.table.groupby(["group", "effect"], sort=False)
         # Factors may have effects of the same name, each of which is to be seen.
         first = parts.cumcount() == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ngmm.results.simulation import check_seed
 
 Vector = NDArray[np.float64]
 
-TRANSFORMS = {
+TRANSFORMS: dict[str, Callable[..., Any]] = {
     "identity": lambda m: m,
     "square": np.square,
     "reciprocal": np.reciprocal,
@@ -43,10 +43,10 @@ def with_probes(
     Parameters
     ----------
     train
-        Rows to learn from. Only their responses are looked at: those of other frames
-        are what a model is to predict.
+        A row for each observation to learn from. Only their responses are looked at:
+        those of other frames are what a model is to predict.
     *others
-        Rows to predict.
+        A row for each observation to predict.
     response, group
         Columns: a numeric response, and the grouping factor.
     transforms
@@ -80,11 +80,12 @@ def with_probes(
 
     Examples
     --------
-    >>> import pandas as pd
+    >>> import ngmm, pandas as pd
     >>> data = pd.DataFrame({"y": [0, 1, 1, 1], "g": list("aabb")})
     >>> new = pd.DataFrame({"g": ["b", "c"]})
-    >>> train, test = with_probes(
-    ...     data, new, response="y", group="g", transforms=["square"], noise_sd=0
+    >>> options = {"transforms": ["square"], "noise_sd": 0}
+    >>> train, test = ngmm.clusters.with_probes(
+    ...     data, new, response="y", group="g", **options
     ... )
     >>> train["probe1"].tolist(), test["probe1"].tolist()
     ([0.25, 0.25, 1.0, 1.0], [1.0, 0.5625])

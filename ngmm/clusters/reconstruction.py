@@ -79,18 +79,35 @@ def reconstruct(
         If no network draws images, or ``"images"`` is asked for where several grouping
         factors have scales and shifts.
 
+    Notes
+    -----
+    Of a fit such as
+
+    .. code-block:: python
+
+       data = ngmm.datasets.digits(n_clusters=4, n_rows=20).data
+       fit = ngmm.fit(
+           "y ~ nn(image, net=ae) + (1 | cluster)",
+           data,
+           family="bernoulli",
+           networks={"ae": ngmm.networks.Autoencoder((2,), 2, (2,))},
+       )
+       images = ngmm.clusters.reconstruct(fit)
+
+    the images are of shape (80, 8, 8).
+
     Examples
     --------
+    A model that does not draw images is refused:
+
     >>> import ngmm
-    >>> data = ngmm.datasets.digits(n_clusters=4, n_rows=20).data
-    >>> fit = ngmm.fit(
-    ...     "y ~ nn(image, net=ae) + (1 | cluster)",
-    ...     data,
-    ...     family="bernoulli",
-    ...     networks={"ae": ngmm.networks.Autoencoder((2,), 2, (2,))},
-    ... )
-    >>> ngmm.clusters.reconstruct(fit).shape
-    (80, 8, 8)
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> try:
+    ...     ngmm.clusters.reconstruct(fit)
+    ... except ngmm.errors.NgmmError as error:
+    ...     print(type(error).__name__)
+    OptionError
     """
     _check_option("re", re, ("all", "none"))
     _check_option("new_levels", new_levels, NEW_LEVELS)

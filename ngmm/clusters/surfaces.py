@@ -44,6 +44,22 @@ class Boundaries(Tabled):
         Where the boundary is.
     rows
         Frame of the rows of the fit: x1, x2, y and level.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy").assign(x=lambda d: d["Days"] % 3)
+    >>> fit = ngmm.fit("Reaction ~ Days + x + (Days | Subject)", data)
+    >>> found = ngmm.clusters.boundaries(fit, "Days", "x", levels=["308"], n=5)
+    >>> found.means.shape, found.to_frame().shape
+    ((1, 5, 5), (50, 4))
+    >>> found.to_table().to_frame().columns.tolist()
+    ['level', 'above', 'other_side']
+    >>> axes = found.plot()
+    >>> len(axes)
+    2
+    >>> plt.close("all")
     """
 
     names: tuple[str, str]
@@ -60,7 +76,10 @@ class Boundaries(Tabled):
     def to_frame(self) -> pd.DataFrame:
         """A row each point of each panel: level, the two inputs, mean.
 
-        The level of the population is missing.
+        Returns
+        -------
+        DataFrame
+            One row for each point. The level of the population is missing.
         """
         first, second = np.meshgrid(self.x1, self.x2, indexing="ij")
         n, k = first.size, 1 + len(self.levels)
@@ -75,7 +94,14 @@ class Boundaries(Tabled):
         )
 
     def to_table(self) -> Table:
-        """How much of the grid is above the threshold, and how much moves across it."""
+        """How much of the grid is above the threshold, and how much moves across it.
+
+        Returns
+        -------
+        Table
+            A row for the population and one for each level. Columns level, above,
+            other_side: shares of the grid.
+        """
         base = self.population > self.threshold
         above = [base, *(self.means > self.threshold)]
         frame = pd.DataFrame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -207,7 +208,7 @@ def _held(
     return Held(units[used], left_out, n_bad, alone)
 
 
-def _by_group(found: Density, keep: NDArray, codes: Ints, n: int) -> Matrix:
+def _by_group(found: Density, keep: NDArray[Any], codes: Ints, n: int) -> Matrix:
     """Log predictive density of the rows that are not kept, by group."""
     component = found.component
     touched = np.bincount(component, ~keep) > 0

@@ -157,7 +157,7 @@ def _pick(values: Any, rows: Ints) -> Any:
     return np.asarray(values)[rows]
 
 
-def _with(data: Any, columns: Mapping[str, NDArray]) -> Any:
+def _with(data: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
     """Data with further columns."""
     if not columns:
         return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def folding_factor(fits: Sequence[MixedModelFit], by: str | None) -> RandomDesig
     )
 
 
-def is_within(inner: NDArray, outer: NDArray) -> bool:
+def is_within(inner: NDArray[Any], outer: NDArray[Any]) -> bool:
     """Whether all rows of a level of `inner` belong to one level of `outer`."""
     first = np.full(int(inner.max()) + 1, -1)
     first[inner] = outer

@@ -51,6 +51,11 @@ def contest(fit: MixedModelFit, L: Any, *, rhs: Any = 0.0, df: str = "auto") -> 
         If L cannot be read, has a wrong length or weights that are all zero, or its
         rows contradict each other.
 
+    References
+    ----------
+    Fai & Cornelius (1996), J. Stat. Comput. Simul. 54, 363-378; Kenward & Roger (1997),
+    Biometrics 53, 983-997.
+
     Examples
     --------
     >>> import ngmm

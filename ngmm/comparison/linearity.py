@@ -60,6 +60,12 @@ def test_linear(
     OptionError
         If there is no such term or method, or the term is linear (``hidden=()``).
 
+    References
+    ----------
+    Lin (1997), Biometrika 84, 309-326; Zhang & Lin (2003), Biostatistics 4, 57-74, for
+    the score test. Wasserman, Ramdas & Balakrishnan (2020), PNAS 117, 16880-16890, for
+    the split test.
+
     Examples
     --------
     >>> import ngmm

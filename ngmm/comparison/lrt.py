@@ -130,9 +130,11 @@ def lrt(
 
     References
     ----------
-    Self & Liang (1987), J. Am. Stat. Assoc. 82, 605-610. Stram & Lee (1994),
-    Biometrics 50, 1171-1177. Crainiceanu & Ruppert (2004), J. R. Stat. Soc. B 66,
-    165-185. Silvapulle & Sen (2005), Constrained Statistical Inference, section 3.
+    Self & Liang (1987), J. Am. Stat. Assoc. 82, 605-610. Stram & Lee (1994), Biometrics
+    50, 1171-1177. Crainiceanu & Ruppert (2004), J. R. Stat. Soc. B 66, 165-185.
+    Silvapulle & Sen (2005), Constrained Statistical Inference, section 3. For networks:
+    Lin (1997), Biometrika 84, 309-326; Wasserman, Ramdas & Balakrishnan (2020), PNAS
+    117, 16880-16890.
 
     Examples
     --------
@@ -140,7 +142,7 @@ def lrt(
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> m1 = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> m0 = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
-    >>> row = lrt(m0, m1).to_frame().loc["m1"]
+    >>> row = ngmm.lrt(m0, m1).to_frame().loc["m1"]
     >>> row["method"], f"{row['statistic']:.3f}", f"{row['p_value']:.3g}"
     ('chibar', '42.139', '3.96e-10')
     """

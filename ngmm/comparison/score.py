@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ngmm.comparison.score_terms import features_beyond
-from ngmm.errors import ConvergenceWarning, OptionError
+from ngmm.errors import ConvergenceWarning, OptionError, warn
 from ngmm.estimation.status import Status
 from ngmm.inference.analysis import analyse
 from ngmm.inference.score.kernels import Features, between_share
@@ -247,11 +246,10 @@ def _null(m0: MixedModelFit) -> _Null:
         model = replace(model, reml=True)
         estimate = model.maximise(m0.theta)
     if estimate.status is not Status.CONVERGED:
-        warnings.warn(
+        warn(
             "score test: the maximum of the likelihood of the model without networks "
             f"was not found ({estimate.status.sentence}), so its p-value may be wrong",
             ConvergenceWarning,
-            stacklevel=4,
         )
     return _Null(model, estimate)
 

@@ -101,6 +101,7 @@ def build_design(
 
     Examples
     --------
+    >>> from ngmm import build_design
     >>> import pandas as pd
     >>> from ngmm.formula import parse
     >>> y = [1.0, 2.0, 4.0, None]

@@ -6,7 +6,7 @@ data, these functions, and numpy's elementwise functions as ``np.<name>``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -39,7 +39,7 @@ def _scale(x: Any) -> Any:
 
 # Each value of the result depends on the same row only, so the function gives the same
 # for new data as for the training data.
-ELEMENTWISE = MappingProxyType(
+ELEMENTWISE: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "I": lambda x: x,
         "abs": np.abs,
@@ -62,7 +62,7 @@ ELEMENTWISE = MappingProxyType(
 )
 
 # The response is never rebuilt for new data, so here the whole column may enter.
-RESPONSE_FUNCTIONS = MappingProxyType(
+RESPONSE_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {**ELEMENTWISE, "center": _center, "scale": _scale}
 )
 

@@ -51,6 +51,15 @@ class RandomDesign:
         How many of the columns of ``Z``, at its end, are such units.
     feature
         The units as the formula has them, ``"nn"`` or ``"nn(net=first)"``.
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> design, spec = ngmm.build_design(ngmm.parse("y ~ 1 + (x | g)"), data)
+    >>> term = design.random[0]
+    >>> term.label, term.Z.tolist(), term.n_levels, term.n_own
+    ('(1 + x | g)', [[1.0, 0.0], [1.0, 1.0], [1.0, 3.0]], 2, 2)
     """
 
     group: str
@@ -76,7 +85,30 @@ class RandomDesign:
     def with_units(
         self, units: NDArray[np.float64], names: tuple[str, ...]
     ) -> RandomDesign:
-        """Return the term with units of its network as further columns, (n, width)."""
+        """Return the term with units of its network as further columns.
+
+        Parameters
+        ----------
+        units
+            (n, width) the units of each row.
+        names
+            Their names.
+
+        Returns
+        -------
+        RandomDesign
+            With Z of shape (n, k + width).
+
+        Examples
+        --------
+        >>> import ngmm, pandas as pd
+        >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+        >>> design, spec = ngmm.build_design(ngmm.parse("y ~ 1 + (1 | g)"), data)
+        >>> units = design.X[:, :1] * 2.0
+        >>> term = design.random[0].with_units(units, ("unit1",))
+        >>> term.names, term.Z.tolist()
+        (('Intercept', 'unit1'), [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
+        """
         return replace(
             self,
             names=(*self.names[: self.n_own], *names),
@@ -127,6 +159,18 @@ class NetworkDesign:
         Whether the columns of ``Design.X`` span the constant although none of them is
         the intercept, as the indicators of a factor do: then the network is centred as
         well. `basis` includes the column of ones.
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> terms = ngmm.parse("y ~ x + nn(x, hidden=(2,)) + (1 | g)")
+    >>> design, spec = ngmm.build_design(terms, data)
+    >>> term = design.networks[0]
+    >>> term.label, term.columns, term.options, term.inputs.x.shape
+    ('nn(x)', ('x',), {'hidden': (2,)}, (3, 1))
+    >>> term.basis(design.X).shape
+    (3, 2)
     """
 
     label: str
@@ -142,12 +186,17 @@ class NetworkDesign:
     centred: bool = False
 
     def basis(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the columns that the network is made orthogonal to, shape (n, r).
+        """Return the columns that the network is made orthogonal to.
 
         Parameters
         ----------
         X
-            The fixed-effects matrix, of the training design or of new data.
+            (n, p) fixed-effects matrix, of the training design or of new data.
+
+        Returns
+        -------
+        ndarray
+            (n, r): the columns of ``shared``, after one of ones if the term is centred.
         """
         columns = X[:, list(self.shared)]
         if self.centred:
@@ -172,6 +221,15 @@ class LatentDesign:
     n_latent
         Number of latent values of each level; they are appended to ``inputs.x`` as its
         last columns (`ngmm.networks.with_latent`).
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> terms = ngmm.parse("y ~ 0 + (nn(x, hidden=()) | g)")
+    >>> term = ngmm.build_design(terms, data)[0].latent[0]
+    >>> term.label, term.n_levels, term.codes.tolist()
+    ('(nn(x) | g)', 2, [0, 0, 1])
     """
 
     group: str
@@ -236,6 +294,16 @@ class Design:
         The networks of the fixed part in the order of the formula.
     latent
         The networks with a latent input in the order of the formula.
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> design, spec = ngmm.build_design(ngmm.parse("y ~ x + (1 | g)"), data)
+    >>> design.X.tolist(), design.names, design.n_rows
+    ([[1.0, 0.0], [1.0, 1.0], [1.0, 3.0]], ('Intercept', 'x'), 3)
+    >>> design.random[0].codes.tolist(), design.random[0].levels.tolist()
+    ([0, 0, 1], ['a', 'b'])
     """
 
     y: NDArray[np.float64]
@@ -275,6 +343,16 @@ class NewLatent:
         Level of each row among those of the training data, -1 where it is not one.
     inputs
         What the network reads, without the latent values.
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> terms = ngmm.parse("y ~ 0 + (nn(x, hidden=()) | g)")
+    >>> design, spec = ngmm.build_design(terms, data)
+    >>> new = spec.apply({"x": [5.0], "g": ["c"]}).latent[0]
+    >>> new.group, new.codes.tolist()
+    ('g', [-1])
     """
 
     group: str
@@ -307,6 +385,15 @@ class NewDesign:
         What each network of the fixed part reads.
     latent
         The requested networks with a latent input.
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> design, spec = ngmm.build_design(ngmm.parse("y ~ x + (1 | g)"), data)
+    >>> new = spec.apply({"x": [5.0, 6.0], "g": ["b", "c"]})
+    >>> new.n_rows, new.random[0].codes.tolist(), new.unseen["g"].to_dict()
+    (2, [1, -1], {'c': 1})
     """
 
     X: NDArray[np.float64]

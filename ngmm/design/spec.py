@@ -52,6 +52,14 @@ class DesignSpec:
         The column named by the argument ``offset``, if any.
     offset_is_array
         Whether the argument ``offset`` was an array, which new data cannot have.
+
+    Examples
+    --------
+    >>> import ngmm, pandas as pd
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4], "x": [0, 1, 3], "g": list("aab")})
+    >>> design, spec = ngmm.build_design(ngmm.parse("y ~ x + (1 | g)"), data)
+    >>> spec.groups, spec.apply({"x": [5.0], "g": ["b"]}).X.tolist()
+    (('g',), [[1.0, 5.0]])
     """
 
     formula: ModelFormula

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,17 @@ class Influence(Tabled):
         Of each row of the fit: how much its fitted value follows its own response.
     caption
         How they were made.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> found = ngmm.diagnostics.influence(fit)
+    >>> found.to_frame().loc["309", ["rows", "cook"]].round(2).tolist()
+    [10.0, 0.16]
+    >>> found.to_table().to_frame().index[0], found.leverage.shape
+    ('309', (180,))
     """
 
     group: str
@@ -49,11 +61,23 @@ class Influence(Tabled):
     caption: str
 
     def to_frame(self) -> pd.DataFrame:
-        """Cook's distances and DFBETAS by level, as a copy."""
+        """Cook's distances and DFBETAS by level, as a copy.
+
+        Returns
+        -------
+        DataFrame
+            A row for each level: rows, cook and dfbetas of each fixed effect.
+        """
         return self.table.copy()
 
     def to_table(self) -> Table:
-        """The most influential levels."""
+        """The most influential levels.
+
+        Returns
+        -------
+        Table
+            A row for each level, the largest Cook's distance first.
+        """
         shown = self.table.sort_values("cook", ascending=False, kind="stable")
         left_out = len(shown) - SHOWN
         columns = (
@@ -92,6 +116,11 @@ def influence(fit: MixedModelFit, by: str | None = None) -> Influence:
     by
         Grouping factor whose levels are left out; None for the one with the fewest
         levels.
+
+    Returns
+    -------
+    Influence
+        Cook's distances, DFBETAS and estimates without each level, and leverages.
 
     Raises
     ------
@@ -155,7 +184,7 @@ def _factor(fit: MixedModelFit, by: str | None):
 
 
 def _distances(
-    fit: MixedModelFit, dropped: Dropped, levels: pd.Index, sizes: NDArray
+    fit: MixedModelFit, dropped: Dropped, levels: pd.Index, sizes: NDArray[Any]
 ) -> pd.DataFrame:
     beta, vcov = fit.fixef.to_numpy(), fit.vcov().to_numpy()
     moved = beta - dropped.beta

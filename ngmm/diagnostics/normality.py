@@ -68,6 +68,17 @@ def normality(
     ----------
     Anderson & Darling (1954), JASA 49, 765-769; Lange & Ryan (1989), Ann. Stat. 17,
     624-642, for standardised modes.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> found = ngmm.diagnostics.normality(fit, 19, seed=1).to_frame()
+    >>> found[["group", "name"]].iloc[0].tolist()
+    ['Batch', 'Intercept']
+    >>> round(float(found["statistic"].iloc[0]), 3)
+    0.204
     """
     check_fit(fit, "normality")
     n = check_count(n)

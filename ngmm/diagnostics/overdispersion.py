@@ -60,6 +60,15 @@ def overdispersion(
     References
     ----------
     McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., section 4.5.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("epil")
+    >>> fit = ngmm.fit("y ~ trt + (1 | subject)", data, family="poisson")
+    >>> found = ngmm.diagnostics.overdispersion(fit, 9, seed=1).to_frame()
+    >>> found[["ratio", "relative"]].round(1).iloc[0].tolist()
+    [1.6, 2.0]
     """
     check_fit(fit, "overdispersion")
     n = check_count(n)

@@ -26,6 +26,21 @@ class R2(Tabled):
     variances
         The parts they are made of: ``fixed``, ``random`` by grouping factor,
         ``observation``.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data, reml=True)
+    >>> found = ngmm.diagnostics.r2(fit)
+    >>> found.to_frame().round(4).to_dict()
+    {'r2': {'marginal': 0.2787, 'conditional': 0.7992}}
+    >>> print(found.to_table())
+    R2                 R2
+      marginal      0.279
+      conditional   0.799
+      variances on the scale of the link: fixed part 909, Subject 1698, observation
+      654.9 (the residual variance)
     """
 
     marginal: float
@@ -33,13 +48,25 @@ class R2(Tabled):
     variances: Variances
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each R2."""
+        """A row for each R2.
+
+        Returns
+        -------
+        DataFrame
+            One row for each of marginal and conditional, with the column r2.
+        """
         return pd.DataFrame(
             {"r2": [self.marginal, self.conditional]}, index=["marginal", "conditional"]
         )
 
     def to_table(self) -> Table:
-        """Both shares, and the variances they are made of."""
+        """Both shares, and the variances they are made of.
+
+        Returns
+        -------
+        Table
+            A row for each R2.
+        """
         v = self.variances
         between = ", ".join(f"{g} {value:.4g}" for g, value in v.random.items())
         caption = (
@@ -71,6 +98,11 @@ def r2(fit: MixedModelFit, method: str = "auto") -> R2:
         link), ``"lognormal"``, ``"trigamma"`` (log links) or ``"delta"``; ``"auto"``
         takes the first of these that suits, trigamma for a gamma response. All but the
         first depend on the mean response, for which that of the data stands.
+
+    Returns
+    -------
+    R2
+        Both shares, and the variances behind them.
 
     Raises
     ------

@@ -43,6 +43,17 @@ class ResidualTests(Tabled):
         Frame with a row for each test: statistic, expected, p_value.
     caption
         How they were made.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> found = ngmm.diagnostics.residual_tests(fit, n=50, seed=1, refits=0)
+    >>> found.residuals.between(0, 1).all().item()
+    True
+    >>> found.to_frame().index.tolist(), found.to_table().to_frame().shape
+    (['uniformity', 'dispersion', 'outliers'], (3, 3))
     """
 
     residuals: pd.Series
@@ -50,11 +61,23 @@ class ResidualTests(Tabled):
     caption: str
 
     def to_frame(self) -> pd.DataFrame:
-        """The tests, as a copy."""
+        """The tests, as a copy.
+
+        Returns
+        -------
+        DataFrame
+            A row for each test: statistic, expected, p_value.
+        """
         return self.tests.copy()
 
     def to_table(self) -> Table:
-        """The tests, one below the other."""
+        """The tests, one below the other.
+
+        Returns
+        -------
+        Table
+            A row for each test.
+        """
         columns = (
             Label(),
             Number("statistic", "statistic"),
@@ -112,6 +135,11 @@ def residual_tests(
         the data, dispersion looks too small. Networks are held in the refits.
     progress
         As in `ngmm.fit`.
+
+    Returns
+    -------
+    ResidualTests
+        The residuals, a value for each row, and the three tests.
 
     Raises
     ------

@@ -95,6 +95,11 @@ def comparisons(
     NotSupportedError
         If the model has a neural random effect.
 
+    References
+    ----------
+    Norton, Dowd & Maciejewski (2018), JAMA 320, 84-85; Arel-Bundock, Greifer & Heiss
+    (2024), J. Stat. Softw. 111(9), 1-32.
+
     Examples
     --------
     >>> import ngmm

@@ -89,6 +89,11 @@ def importance(
     OptionError
         If there is no such term or method, or n or seed is not a whole number.
 
+    References
+    ----------
+    Breiman (2001), Mach. Learn. 45, 5-32, for permutation; Jansen (1999), Comput. Phys.
+    Commun. 117, 35-43, eq. (12), for the variance that depends on an input.
+
     Examples
     --------
     >>> import ngmm

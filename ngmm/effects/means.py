@@ -122,6 +122,11 @@ def means(
     NotSupportedError
         If the model has a neural random effect.
 
+    References
+    ----------
+    Searle, Speed & Milliken (1980), Am. Stat. 34, 216-221; Lenth (2016), J. Stat.
+    Softw. 69(1), 1-33.
+
     Examples
     --------
     >>> import ngmm

@@ -81,6 +81,10 @@ def partial(
     OptionError
         If there is no such term, input, level or grid.
 
+    References
+    ----------
+    Friedman (2001), Ann. Statist. 29, 1189-1232, section 8.2.
+
     Examples
     --------
     >>> import ngmm

@@ -88,6 +88,10 @@ def slopes(
     NotSupportedError
         If the model has a neural random effect.
 
+    References
+    ----------
+    Fornberg (1988), Math. Comput. 51, 699-706, table 1, for the weights of differences.
+
     Examples
     --------
     >>> import ngmm

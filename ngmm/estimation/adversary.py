@@ -54,8 +54,14 @@ class Adversary:
     same however many rows they have, and the networks gain nothing from a classifier
     that does worse than guessing, so that the objective is bounded.
 
+    References
+    ----------
+    Ganin et al. (2016), J. Mach. Learn. Res. 17(59); Nguyen, Treacher & Montillo
+    (2023), IEEE TPAMI 45, 8081-8093.
+
     Examples
     --------
+    >>> from ngmm import Adversary
     >>> Adversary(group="site", strength=0.3)
     Adversary(group='site', strength=0.3)
     """
@@ -96,7 +102,14 @@ class Adversary:
 
     @property
     def is_off(self) -> bool:
-        """Whether the fit is an ordinary one."""
+        """Whether the fit is an ordinary one.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> ngmm.Adversary(group="g", strength=0).is_off
+        True
+        """
         return self.strength == 0
 
 

@@ -30,7 +30,7 @@ class Descendable(Protocol[E_co]):
         """Minus the log-likelihood in coordinates of order one, and where to start."""
         ...
 
-    def finish(self, x: NDArray, n_steps: int, max_steps_reached: bool) -> E_co:
+    def finish(self, x: NDArray[Any], n_steps: int, max_steps_reached: bool) -> E_co:
         """The estimate at x, judged by its exact derivatives."""
         ...
 
@@ -49,8 +49,14 @@ class Newton:
     OptionError
         If max_steps is not a positive whole number.
 
+    References
+    ----------
+    More & Sorensen (1983), SIAM J. Sci. Stat. Comput. 4, 553-572; Conn, Gould & Toint
+    (2000), Trust-Region Methods, alg. 6.1.1 and sec. 7.3.
+
     Examples
     --------
+    >>> from ngmm import Newton
     >>> Newton(max_steps=50)
     Newton(max_steps=50)
     """

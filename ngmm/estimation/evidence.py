@@ -53,8 +53,14 @@ class Evidence:
     itself; hence the root, whose degree is a tenth of the effective number of weights
     and at least four: docs/decisions.md has what averaging gains.
 
+    References
+    ----------
+    MacKay (1992), Neural Computation 4, 448-472; Wood & Fasiolo (2017), Biometrics 73,
+    1071-1081.
+
     Examples
     --------
+    >>> from ngmm import Evidence
     >>> Evidence(restarts=3, widths=(4, 8))
     Evidence(restarts=3, widths=(4, 8), max_steps=80, average=True)
     """
@@ -92,6 +98,19 @@ class Evidence:
             Rows of the data.
         cost
             Multiply-adds of a step with networks of a width.
+
+        Returns
+        -------
+        tuple of int
+            Units of each hidden layer, narrowest first.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> ngmm.Evidence().widths_for(500, lambda width: 100.0 * width)
+        (6, 12, 20)
+        >>> ngmm.Evidence(widths=(5,)).widths_for(500, lambda width: 100.0 * width)
+        (5,)
         """
         if self.widths is not None:
             return self.widths
@@ -101,11 +120,47 @@ class Evidence:
         return tuple(affordable) or widths[:1]
 
     def is_affordable(self, cost: float) -> bool:
-        """Whether the fewest searches that make sense take minutes, not hours."""
+        """Whether the fewest searches that make sense take minutes, not hours.
+
+        Parameters
+        ----------
+        cost
+            Multiply-adds of a step.
+
+        Returns
+        -------
+        bool
+            True if a search of that cost can be repeated.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> ngmm.Evidence().is_affordable(1e5), ngmm.Evidence().is_affordable(1e15)
+        (True, False)
+        """
         return cost * self.max_steps * LEAST_RUNS <= MOST_WORK
 
     def runs_for(self, n_widths: int, cost: float) -> int:
-        """Number of searches, if a step costs so many multiply-adds."""
+        """Number of searches, if a step costs so many multiply-adds.
+
+        Parameters
+        ----------
+        n_widths
+            Number of widths that are tried.
+        cost
+            Multiply-adds of a step.
+
+        Returns
+        -------
+        int
+            ``restarts`` for each width if that is a number, or what can be afforded.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> ngmm.Evidence(restarts=3).runs_for(2, 1e5)
+        6
+        """
         if isinstance(self.restarts, Integral):
             return int(self.restarts) * n_widths
         affordable = int(BUDGET / (cost * self.max_steps))

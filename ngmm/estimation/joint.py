@@ -80,6 +80,7 @@ class Joint:
 
     Examples
     --------
+    >>> from ngmm import Joint
     >>> Joint(epochs=50)
     Joint(epochs=50, population=1.0)
     """
@@ -123,10 +124,27 @@ class Joint:
     def plan(self, n_rows: int) -> JointPlan:
         """Numbers for data of this size.
 
+        Parameters
+        ----------
+        n_rows
+            Rows of the data.
+
+        Returns
+        -------
+        JointPlan
+            Epochs, rows of a batch, and rows that are held out.
+
         Raises
         ------
         OptionError
             If a batch is to have more rows than there are.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> plan = ngmm.Joint(epochs=20, batch_rows=50).plan(1000)
+        >>> plan.epochs, plan.batch_rows
+        (20, 50)
         """
         rows = self.batch_rows
         if rows == "auto":

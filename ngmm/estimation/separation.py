@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -180,7 +180,7 @@ class _Found(NamedTuple):
     moved: NDArray[np.intp]
 
 
-def _distinct(X: Matrix, lower: NDArray, upper: NDArray) -> _Distinct:
+def _distinct(X: Matrix, lower: NDArray[Any], upper: NDArray[Any]) -> _Distinct:
     """Merge equal rows; one that is seen at both ends allows no direction."""
     # A hash of the bits: sums of floats would depend on the place of a row.
     bits = np.ascontiguousarray(X + 0.0).view(np.uint64)

@@ -70,6 +70,7 @@ class Stochastic:
 
     Examples
     --------
+    >>> from ngmm import Stochastic
     >>> Stochastic(epochs=20, batch_groups=50)
     Stochastic(epochs=20, batch_groups=50)
     """
@@ -119,11 +120,25 @@ class Stochastic:
         largest
             Rows of the largest group.
 
+        Returns
+        -------
+        Plan
+            Epochs, batches of an epoch, groups that are held out, and patience in
+            epochs.
+
         Raises
         ------
         OptionError
             If there are fewer groups than a batch is to have, or too few to hold out
             any.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> estimator = ngmm.Stochastic(epochs=10, batch_groups=20)
+        >>> plan = estimator.plan(n_rows=1000, n_groups=100, largest=12)
+        >>> plan.epochs, plan.n_batches, plan.n_held_out
+        (10, 5, 10)
         """
         n_held = round(self.validation * n_groups)
         if self.validation > 0:

@@ -71,6 +71,7 @@ def get(family: str | Family, link: str | None = None) -> Family:
 
     Examples
     --------
+    >>> from ngmm.families import gamma, get
     >>> get("poisson"), get("binomial", "probit")
     (poisson(log), binomial(probit))
     >>> get("gamma", "inverse") is gamma("inverse")

@@ -30,12 +30,24 @@ def bernoulli(link: str = "logit") -> Family:
     link
         ``"logit"``, ``"probit"`` or ``"cloglog"``.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 4.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.families import bernoulli
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     float(bernoulli().log_prob(1.0, np.float64(0.0), None, 1.0, None))

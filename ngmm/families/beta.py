@@ -36,6 +36,16 @@ def beta(link: str = "logit") -> Family:
     link
         ``"logit"``, ``"probit"`` or ``"cloglog"``.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     Ferrari & Cribari-Neto (2004), J. Appl. Stat. 31, 799-815, equation 4.
@@ -44,6 +54,8 @@ def beta(link: str = "logit") -> Family:
     --------
     With mu = 1/2 and phi = 2 it is the uniform distribution.
 
+    >>> import numpy as np
+    >>> from ngmm.families import beta
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = beta().log_prob(0.3, np.float64(0.0), np.log(2.0), 1.0, None)

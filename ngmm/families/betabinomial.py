@@ -39,6 +39,16 @@ def betabinomial(link: str = "logit") -> Family:
     link
         ``"logit"``, ``"probit"`` or ``"cloglog"``.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     Skellam (1948), J. R. Stat. Soc. B 10, 257-261.
@@ -47,6 +57,8 @@ def betabinomial(link: str = "logit") -> Family:
     --------
     With mu = 1/2 and phi = 2 every count is as likely.
 
+    >>> import numpy as np
+    >>> from ngmm.families import betabinomial
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = betabinomial().log_prob(3.0, np.float64(0), np.log(2.0), 1.0, 9.0)

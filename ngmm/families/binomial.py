@@ -32,12 +32,24 @@ def binomial(link: str = "logit") -> Family:
     link
         ``"logit"``, ``"probit"`` or ``"cloglog"``.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 4.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.families import binomial
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = binomial().log_prob(1.0, np.float64(0.0), None, 1.0, 2.0)

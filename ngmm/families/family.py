@@ -17,7 +17,7 @@ __all__ = ["Family", "choose_link", "inside"]
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    r"""A response distribution with its link.
+    """A response distribution with its link.
 
     Families are compared by identity, so that they can be static arguments of a
     compiled function: `ngmm.families.get` returns one object for a name and link.
@@ -76,6 +76,17 @@ class Family:
 
     A row's weight w divides the dispersion of the gaussian, gamma and inverse Gaussian
     families (phi / w). In all others the row counts w times in the log-likelihood.
+
+    Examples
+    --------
+    >>> import ngmm, numpy as np
+    >>> family = ngmm.families.get("poisson")
+    >>> family.name, family.link, family.links, family.dispersion
+    ('poisson', 'log', ('log', 'identity', 'sqrt'), None)
+    >>> family.variance(np.array([1.0, 4.0]), None).tolist()
+    [1.0, 4.0]
+    >>> family.transform.mean(np.array([0.0])).tolist()
+    [1.0]
     """
 
     name: str

@@ -33,6 +33,16 @@ def gamma(link: str = "log") -> Family:
     link
         ``"log"``, ``"inverse"`` or ``"identity"``; the last two need eta > 0.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 8.
@@ -41,6 +51,8 @@ def gamma(link: str = "log") -> Family:
     --------
     With phi = 1 it is the exponential distribution.
 
+    >>> import numpy as np
+    >>> from ngmm.families import gamma
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = gamma().log_prob(2.0, np.float64(0.0), 0.0, 1.0, None)

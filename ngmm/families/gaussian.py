@@ -27,10 +27,36 @@ def gaussian(link: str = "identity") -> Family:
 
     for a row of weight w, with :math:`\phi = \sigma^2`.
 
+    Parameters
+    ----------
+    link
+        ``"identity"``, the only one.
+
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 3.
+
     Examples
     --------
-    >>> gaussian().name
-    'gaussian'
+    The standard normal density at zero:
+
+    >>> import ngmm, numpy as np
+    >>> from ngmm.linalg import precise
+    >>> with precise():
+    ...     family = ngmm.families.gaussian()
+    ...     value = family.log_prob(0.0, np.float64(0.0), 0.0, 1.0, None)
+    ...     round(float(np.exp(value)), 12)
+    0.398942280401
     """
     choose_link("gaussian", link, LINKS)
     return _gaussian()

@@ -33,12 +33,24 @@ def inverse_gaussian(link: str = "log") -> Family:
     link
         ``"log"``, ``"inverse"`` or ``"identity"``; the last two need eta > 0.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     Tweedie (1957), Ann. Math. Statist. 28, 362-377.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.families import inverse_gaussian
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = inverse_gaussian().log_prob(1.0, np.float64(0.0), 0.0, 1.0, None)

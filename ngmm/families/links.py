@@ -41,6 +41,8 @@ class Link:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.families import LINKS
     >>> link = LINKS["logit"]
     >>> float(link.mean(np.float64(0.0))), float(link.link(np.float64(0.5)))
     (0.5, 0.0)

@@ -43,12 +43,24 @@ def negative_binomial(link: str = "log") -> Family:
     link
         ``"log"``, ``"identity"`` or ``"sqrt"``; the last two need eta > 0.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     Hilbe (2011), Negative Binomial Regression, 2nd ed., chapter 8 (NB2).
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.families import negative_binomial
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = negative_binomial().log_prob(0.0, np.float64(0.0), 0.0, 1.0, None)

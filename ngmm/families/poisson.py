@@ -29,12 +29,24 @@ def poisson(link: str = "log") -> Family:
     link
         ``"log"``, ``"identity"`` or ``"sqrt"``; the last two need eta > 0.
 
+    Returns
+    -------
+    Family
+        The same object for each call with the same link.
+
+    Raises
+    ------
+    OptionError
+        If the family has no such link.
+
     References
     ----------
     McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., chapter 6.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.families import poisson
     >>> from ngmm.linalg import precise
     >>> with precise():
     ...     value = poisson().log_prob(0.0, np.float64(0.0), None, 1.0, None)

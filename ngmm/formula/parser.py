@@ -51,6 +51,7 @@ def parse(formula: str) -> ModelFormula:
 
     Examples
     --------
+    >>> from ngmm import parse
     >>> terms = parse("Reaction ~ Days + (Days | Subject)")
     >>> print(terms)
     Reaction ~ 1 + Days + (1 + Days | Subject)

@@ -20,6 +20,13 @@ class NetworkTerm:
     options
         Pairs of option and literal value as written; ``net=name`` has the value
         ``"name"``.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> term = ngmm.parse("y ~ nn(x, log(z), hidden=(8,)) + (1 | g)").networks[0]
+    >>> str(term), term.variables
+    ('nn(x, log(z), hidden=(8,))', ('x', 'z'))
     """
 
     inputs: tuple[str, ...]
@@ -59,6 +66,13 @@ class RandomTerm:
     features
         Networks of the fixed part whose last hidden units vary between the levels,
         ``(1 + nn | g)``: the name of each, ``""`` for the only one.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> term = ngmm.parse("y ~ x + (x || a:b)").random[0]
+    >>> term.expr, term.group, term.group_name, term.correlated
+    ('1 + x', ('a', 'b'), 'a:b', False)
     """
 
     expr: str
@@ -91,6 +105,13 @@ class Response:
         As written; arithmetic is literal, so ``k/n`` is a division.
     parts
         ``("k", "n - k")`` for ``cbind(k, n - k)``, otherwise ``(expr,)``.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> response = ngmm.parse("cbind(k, n - k) ~ x + (1 | g)").response
+    >>> response.is_cbind, response.parts
+    (True, ('k', 'n - k'))
     """
 
     expr: str
@@ -127,6 +148,15 @@ class ModelFormula:
         Networks among the fixed terms.
     text
         The formula as the user wrote it.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> terms = ngmm.parse("y ~ log(x) + nn(z, net=net1) + (1 + nn(net=net1) | a/b)")
+    >>> terms.fixed, [str(term) for term in terms.random]
+    ('1 + log(x)', ['(1 + nn(net=net1) | a)', '(1 + nn(net=net1) | a:b)'])
+    >>> terms.variables, terms.network_of("net1")
+    (('y', 'x', 'z', 'a', 'b'), 0)
     """
 
     response: Response
@@ -153,6 +183,11 @@ class ModelFormula:
         ----------
         name
             As in `RandomTerm.features`.
+
+        Returns
+        -------
+        int
+            Position, from 0.
 
         Raises
         ------

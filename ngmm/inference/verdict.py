@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +96,15 @@ class Verdict:
         Reasons not to rely on the numbers; empty when all is well.
     notes
         Ordinary results that are worth knowing, such as a variance of zero.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> verdict = fit.check()
+    >>> verdict.ok, verdict.tag, verdict.messages
+    (True, '[OK]', ())
     """
 
     messages: tuple[Message, ...]
@@ -115,6 +126,9 @@ class Verdict:
         for m in self.messages:
             lines += [f"! {m.text}", f"  -> {m.remedy}"]
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def optimum_messages(
@@ -259,7 +273,7 @@ def domain_messages(link: str, bounded: bool, failed: bool) -> list[Message]:
 
 
 def runaway_messages(
-    link: str, group: str, names: Sequence[str], sd: NDArray
+    link: str, group: str, names: Sequence[str], sd: NDArray[Any]
 ) -> list[Message]:
     """What is wrong when a variance on the scale of the link has no bound."""
     largest = LARGEST_SD.get(link, np.inf)
@@ -300,7 +314,11 @@ def _is_convex(hessian: NDArray[np.float64]) -> bool:
 
 
 def boundary_notes(
-    group: str, names: Sequence[str], sd: NDArray, correlation: NDArray, rank: int
+    group: str,
+    names: Sequence[str],
+    sd: NDArray[Any],
+    correlation: NDArray[Any],
+    rank: int,
 ) -> list[str]:
     """Notes on variances of zero and perfect correlations of one term.
 

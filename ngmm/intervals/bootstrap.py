@@ -55,6 +55,23 @@ class Bootstrap(Tabled):
         How the data sets were made.
     fit, groups
         What was bootstrapped; its independent groups, None if it has none.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> draws = fit.bootstrap(40, seed=1)
+    >>> draws.n, draws.n_failed, draws.caption
+    (40, 0, '40 refits: responses simulated from the fit; none failed')
+    >>> draws.to_frame().shape
+    (40, 3)
+    >>> draws.std_error().index.tolist() == draws.bias().index.tolist()
+    True
+    >>> draws.conf_int(0.9).to_frame().columns.tolist()
+    ['estimate', 'conf_low', 'conf_high', 'note']
+    >>> draws.to_table().to_frame().columns.tolist()
+    ['estimate', 'bias', 'std_error']
     """
 
     estimate: pd.Series
@@ -84,19 +101,37 @@ class Bootstrap(Tabled):
         return f"{text}{self.n_failed} failed and are left out: {why}"
 
     def to_frame(self) -> pd.DataFrame:
-        """The draws, a column for each parameter."""
+        """The draws, a column for each parameter.
+
+        Returns
+        -------
+        DataFrame
+            A row for each data set and a column for each parameter, as a copy.
+        """
         return self.draws.copy()
 
     def bias(self) -> pd.Series:
-        """Mean of the draws less the estimate."""
+        """Mean of the draws less the estimate.
+
+        Returns
+        -------
+        Series
+            A value for each parameter, on its own scale.
+        """
         return (self.draws.mean() - self.estimate).rename("bias")
 
     def std_error(self) -> pd.Series:
-        """Standard deviations of the draws."""
+        """Standard deviations of the draws.
+
+        Returns
+        -------
+        Series
+            A value for each parameter, on its own scale.
+        """
         return self.draws.std().rename("std_error")
 
     def conf_int(self, level: float = 0.95, kind: str = "percentile") -> Table:
-        r"""Confidence intervals from the draws.
+        """Confidence intervals from the draws.
 
         Parameters
         ----------
@@ -109,12 +144,22 @@ class Bootstrap(Tabled):
             contribute (Efron 1987); its acceleration is found from the scores of
             independent groups, which one Newton step turns into the influence of each.
 
+        Returns
+        -------
+        Table
+            A row for each parameter. Columns estimate, conf_low, conf_high and note.
+
         Raises
         ------
         OptionError
             If the kind is unknown, or there are too few draws for the level.
         NotSupportedError
             For ``"bca"`` where groups are crossed or the model has networks.
+
+        References
+        ----------
+        Efron (1987), J. Am. Stat. Assoc. 82, 171-185; Davison & Hinkley (1997),
+        Bootstrap Methods and their Application, chapter 5.
         """
         check_level(level)
         check_kind(kind)
@@ -182,7 +227,13 @@ class Bootstrap(Tabled):
         return np.array([acceleration(column) for column in found.T])
 
     def to_table(self) -> Table:
-        """Estimates, bias and standard errors."""
+        """Estimates, bias and standard errors.
+
+        Returns
+        -------
+        Table
+            A row for each parameter. Columns estimate, bias and std_error.
+        """
         frame = pd.DataFrame(
             {
                 "estimate": self.estimate,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "wald": (),
-    "profile": ("parameters",),
+    "profile": ("parameters", "progress"),
     "bootstrap": ("n", "seed", "kind", "resample", "cluster", "progress"),
 }
 
@@ -42,8 +42,14 @@ def conf_int(
         ``"wald"``: as in `MixedModelFit.coef_table` and `MixedModelFit.varcorr`.
         ``"profile"``: see `profile`. ``"bootstrap"``: see `bootstrap`.
     **options
-        Of ``"profile"``: ``parameters``. Of ``"bootstrap"``: ``n``, ``seed``, ``kind``,
-        ``resample``, ``cluster``, ``progress``.
+        Of ``"profile"``: ``parameters``, ``progress``. Of ``"bootstrap"``: ``n``,
+        ``seed``, ``kind``, ``resample``, ``cluster``, ``progress``.
+
+    Returns
+    -------
+    Table
+        A row for each parameter. Columns estimate, conf_low, conf_high; note where a
+        profile or a bootstrap has something to say of a row.
 
     Raises
     ------
@@ -99,8 +105,9 @@ def _by_profile(
     fit: MixedModelFit,
     level: float,
     parameters: str | Collection[str] | None = None,
+    progress: bool | str = "auto",
 ) -> Table:
-    return profile(fit, level, parameters).conf_int()
+    return profile(fit, level, parameters, progress=progress).conf_int()
 
 
 def _by_bootstrap(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ngmm.errors import ConvergenceWarning, NotSupportedError
+from ngmm.errors import ConvergenceWarning, NotSupportedError, warn
 from ngmm.inference.analysis import analyse
 from ngmm.inference.gaussian import GaussianAnalysis
 from ngmm.inference.profile.gaussian_space import GaussianSpace
@@ -28,6 +27,7 @@ from ngmm.inference.profile.space import Target
 from ngmm.inference.quantiles import check_level, critical
 from ngmm.intervals.naming import chosen, wald
 from ngmm.intervals.tables import interval_table
+from ngmm.progress import ProgressLine, check_progress
 from ngmm.results.table import Table, Tabled
 
 if TYPE_CHECKING:
@@ -57,6 +57,19 @@ class Profile(Tabled):
         log-likelihood; a straight line where Wald intervals are right.
     caption
         Which likelihood.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("Dyestuff")
+    >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+    >>> found = ngmm.intervals.profile(fit, parameters="sigma")
+    >>> found.conf_int().to_frame().round(2).loc["sigma", "conf_low"].item()
+    38.23
+    >>> found.to_frame().columns.tolist()
+    ['parameter', 'value', 'zeta']
+    >>> str(found.to_table()) == str(found.conf_int())
+    True
     """
 
     level: float
@@ -65,15 +78,33 @@ class Profile(Tabled):
     caption: str
 
     def conf_int(self) -> Table:
-        """The limits as a table."""
+        """The limits as a table.
+
+        Returns
+        -------
+        Table
+            A row for each parameter.
+        """
         return interval_table(self.limits, self.level, self.caption)
 
     def to_frame(self) -> pd.DataFrame:
-        """The curves: columns parameter, value, zeta."""
+        """The curves: columns parameter, value, zeta.
+
+        Returns
+        -------
+        DataFrame
+            A row for each point of a curve, as a copy.
+        """
         return self.curve.copy()
 
     def to_table(self) -> Table:
-        """The limits, as from `conf_int`."""
+        """The limits, as from `conf_int`.
+
+        Returns
+        -------
+        Table
+            A row for each parameter.
+        """
         return self.conf_int()
 
 
@@ -81,6 +112,8 @@ def profile(
     fit: MixedModelFit,
     level: float = 0.95,
     parameters: str | Collection[str] | None = None,
+    *,
+    progress: bool | str = "auto",
 ) -> Profile:
     r"""Profile-likelihood limits of fixed effects and variance parameters.
 
@@ -101,6 +134,13 @@ def profile(
         Confidence level.
     parameters
         Names as in `MixedModelFit.conf_int`, one or several; None for all.
+    progress
+        As in `ngmm.fit`.
+
+    Returns
+    -------
+    Profile
+        The limits, one row a parameter, and the curves they were read from.
 
     Raises
     ------
@@ -116,7 +156,8 @@ def profile(
 
     References
     ----------
-    Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), sec. 5.1.
+    Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), sec. 5.1; Venzon &
+    Moolgavkar (1988), Appl. Stat. 37, 87-94.
 
     Examples
     --------
@@ -128,24 +169,29 @@ def profile(
     [12.197, 84.063]
     """
     target = float(critical(check_level(level)))
+    check_progress(progress)
     _refuse(fit)
     table = wald(fit, level)
     at = chosen(table.index, parameters)
     space = _space(fit)
     records, curves, deepest = [], [], space.missed
-    for i, found in enumerate(space.targets()):
-        if i not in at:
-            continue
-        name, estimate = table.index[i], float(table["estimate"].iloc[i])
-        if found.coordinate is None:
-            records.append((name, estimate, np.nan, np.nan, UNDEFINED))
-            continue
-        low, high = (
-            search(found.coordinate, space.least, target, sign) for sign in (-1.0, 1.0)
-        )
-        deepest = max(deepest, low.deepest, high.deepest)
-        records.append((name, estimate, *_limits(found, low, high), _note(low, high)))
-        curves.append(_curve(name, found, low, high))
+    with ProgressLine(progress, "profile") as line:
+        for i, found in enumerate(space.targets()):
+            if i not in at:
+                continue
+            name, estimate = table.index[i], float(table["estimate"].iloc[i])
+            line.update(len(records), len(at), str(name))
+            if found.coordinate is None:
+                records.append((name, estimate, np.nan, np.nan, UNDEFINED))
+                continue
+            low, high = (
+                search(found.coordinate, space.least, target, sign)
+                for sign in (-1.0, 1.0)
+            )
+            deepest = max(deepest, low.deepest, high.deepest)
+            ends = _limits(found, low, high)
+            records.append((name, estimate, *ends, _note(low, high)))
+            curves.append(_curve(name, found, low, high))
     if deepest > HIGHER:
         _warn(deepest)
     columns = ["parameter", "estimate", "conf_low", "conf_high", "note"]
@@ -207,12 +253,11 @@ def _no_curve() -> pd.DataFrame:
 
 
 def _warn(deepest: float) -> None:
-    warnings.warn(
+    warn(
         f"the profile met a log-likelihood {0.5 * deepest:.3g} above that of the fit, "
         "whose estimates are therefore not the maximum; the limits refer to the fit. "
         "Look at fit.check(), and fit again from other starting values",
         ConvergenceWarning,
-        stacklevel=3,
     )
 
 

@@ -50,6 +50,11 @@ def cluster_covariance(
         A grouping factor of the model, or a column of its data, whose levels are
         independent; None for the outermost grouping factor.
 
+    Returns
+    -------
+    ndarray
+        (p, p), in the order of ``fit.fixef``.
+
     Raises
     ------
     OptionError
@@ -59,7 +64,8 @@ def cluster_covariance(
 
     References
     ----------
-    Liang & Zeger (1986), Biometrika 73, 13-22, eq. 11; White (1982).
+    Liang & Zeger (1986), Biometrika 73, 13-22, eq. 11; White (1982), Econometrica 50,
+    1-25.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ def arrange(terms: Sequence[TermArrays], *, inner_first: bool = False) -> Arrang
     )
 
 
-def is_nested(inner: NDArray, outer: NDArray) -> bool:
+def is_nested(inner: NDArray[Any], outer: NDArray[Any]) -> bool:
     """Whether every level of `inner` occurs within one level of `outer`."""
     parent = np.empty(inner.max() + 1, dtype=outer.dtype)
     parent[inner] = outer

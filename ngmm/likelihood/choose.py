@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +25,13 @@ from ngmm.likelihood.rules import (
     TruncatedQuadrature,
 )
 
+LOG = logging.getLogger(__name__)
+
 Vector = NDArray[np.float64]
 
 # Nodes per dimension that "auto" tries, by number of dimensions. Those of one dimension
 # cost next to nothing, so that the first is nearly always the last.
-LADDERS = {
+LADDERS: dict[int, tuple[int, ...]] = {
     1: (15, 21, 31, 45, 63, 91, 127, 181, 255),
     2: (9, 13, 19, 27, 39, 55, 77, 109),
     3: (7, 9, 13, 19, 27),
@@ -189,6 +192,7 @@ def maximise_with(
         result = engine.maximise(x, min(PROBE, max_steps))
         steps += int(result.n_steps)
         error = engine.error(result.x)
+        LOG.debug("%d nodes a dimension: error of the loglik %.2g", n, error)
         following = next_rung(problem, n, error, rule.tolerance)
         unfinished = int(result.status) == Status.MAX_STEPS and max_steps > PROBE
         if unfinished and following is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ def condense(
     return Condensed(system, layout, slots.column)
 
 
-def _sum_outer(a: Matrix, b: Matrix, codes: NDArray, n_levels: int) -> Matrix:
+def _sum_outer(a: Matrix, b: Matrix, codes: NDArray[Any], n_levels: int) -> Matrix:
     """Sum of a_i b_i' over the rows of each level: (levels, columns a, columns b)."""
     out = np.empty((n_levels, a.shape[1], b.shape[1]))
     for i in range(a.shape[1]):
@@ -114,7 +115,7 @@ def _sum_outer(a: Matrix, b: Matrix, codes: NDArray, n_levels: int) -> Matrix:
     return out
 
 
-def level_bases(z: Matrix, codes: NDArray, n_levels: int) -> tuple[Matrix, Matrix]:
+def level_bases(z: Matrix, codes: NDArray[Any], n_levels: int) -> tuple[Matrix, Matrix]:
     """G with Z_l' Z_l = G G', and the pseudo-inverse of G, for each level.
 
     Directions whose share of a level's variation is below rounding (1e-13 of the

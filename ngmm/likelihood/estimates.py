@@ -39,6 +39,20 @@ class Estimate:
         Log-likelihood that a further Newton step would add, g' H^-1 g / 2.
     n_steps
         Evaluations of the objective.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+    >>> design, spec = ngmm.build_design(terms, data)
+    >>> model = ngmm.Model(design)
+
+    >>> estimate = model.maximise()
+    >>> isinstance(estimate, ngmm.model.Estimate), estimate.status.name
+    (True, 'CONVERGED')
+    >>> estimate.theta.round(3).tolist(), round(estimate.sigma, 2), estimate.phi
+    ([0.929, 0.018, 0.223], 25.59, None)
     """
 
     beta: Vector
@@ -59,6 +73,18 @@ class GaussianEstimate(Estimate):
     ----------
     engine_theta, profile
         The same point in the engine's order and scale, with exact derivatives.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> terms = ngmm.parse("Reaction ~ Days + (Days | Subject)")
+    >>> design, spec = ngmm.build_design(terms, data)
+    >>> model = ngmm.Model(design)
+
+    >>> estimate = model.maximise()
+    >>> type(estimate).__name__, estimate.engine_theta.shape
+    ('GaussianEstimate', (3,))
     """
 
     engine_theta: Vector
@@ -81,6 +107,13 @@ class GeneralizedEstimate(Estimate):
         Levels whose mode was not found.
     separation
         What makes estimates of fixed effects infinite, if anything does.
+
+    Examples
+    --------
+    >>> import dataclasses, ngmm
+    >>> fields = dataclasses.fields(ngmm.model.GeneralizedEstimate)
+    >>> [field.name for field in fields][-5:]
+    ['information', 'modes', 'integral', 'n_unsettled', 'separation']
     """
 
     information: Vector

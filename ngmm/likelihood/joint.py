@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -365,6 +365,6 @@ def _dot(a: Effects, b: Effects) -> Array:
     return (a.first * b.first).sum() + (a.dense * b.dense).sum()
 
 
-def to_levels(dense: NDArray[np.float64], column: NDArray, k: int) -> NDArray:
+def to_levels(dense: NDArray[np.float64], column: NDArray[Any], k: int) -> NDArray[Any]:
     """Effects of one dense factor (levels, k) from (c, m)."""
     return dense.reshape(-1)[column[:, None] + np.arange(k)]

@@ -192,11 +192,11 @@ def _value(
     return loglik(x, rows, meeting, kept, layout)
 
 
-value = Compiled(_value, small=SMALL)
+value: Compiled = Compiled(_value, small=SMALL)
 """(x, rows, meeting, kept, layout=) -> log-likelihood."""
 
-evaluate = Compiled(_evaluate, small=SMALL)
+evaluate: Compiled = Compiled(_evaluate, small=SMALL)
 """(x, rows, meeting, kept, layout=) -> JointSums."""
 
-maximise = Compiled(_maximise, small=SMALL)
+maximise: Compiled = Compiled(_maximise, small=SMALL)
 """(x, rows, meeting, kept, max_steps, layout=) -> NewtonResult with a JointKept."""

@@ -158,7 +158,7 @@ def _peaks(
     return jax.vmap(lambda t, y: _peak(t, y, system, max_steps, layout))(theta, ys)
 
 
-peaks_of = Compiled(_peaks, heavy=lambda _: True)
+peaks_of: Compiled = Compiled(_peaks, heavy=lambda _: True)
 """(theta (b, q), Responses, System, max_steps, layout=) -> Peak with a leading axis."""
 
 

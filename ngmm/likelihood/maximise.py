@@ -71,13 +71,13 @@ def as_result(
     )
 
 
-maximise = Compiled(_maximise)
+maximise: Compiled = Compiled(_maximise)
 """(theta, system, max_steps, layout=) -> NewtonResult whose aux is a Profile."""
 
-profile_at = Compiled(_profile)
+profile_at: Compiled = Compiled(_profile)
 """(theta, system, layout=) -> Profile."""
 
-eliminate_at = Compiled(_eliminate)
+eliminate_at: Compiled = Compiled(_eliminate)
 """(theta, system, layout=) -> Elimination."""
 
 

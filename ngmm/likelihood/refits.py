@@ -288,8 +288,8 @@ def _by_laplace(
     return jax.vmap(one)(x, y)
 
 
-by_quadrature = Compiled(_by_quadrature, heavy=lambda _: True)
+by_quadrature: Compiled = Compiled(_by_quadrature, heavy=lambda _: True)
 """(x (b, P), y (b, chunks, rows), rows, modes, max_steps, layout=) -> NewtonResult."""
 
-by_laplace = Compiled(_by_laplace, heavy=lambda _: True)
+by_laplace: Compiled = Compiled(_by_laplace, heavy=lambda _: True)
 """(x (b, P), y (b, n), rows, meeting, kept, max_steps, layout=) -> NewtonResult."""

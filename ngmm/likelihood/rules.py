@@ -50,8 +50,14 @@ class AdaptiveQuadrature:
     OptionError
         If n_nodes is not a positive whole number.
 
+    References
+    ----------
+    Liu & Pierce (1994), Biometrika 81, 624-629; Pinheiro & Bates (1995), J. Comput.
+    Graph. Stat. 4, 12-35.
+
     Examples
     --------
+    >>> from ngmm import AdaptiveQuadrature
     >>> AdaptiveQuadrature(9)
     AdaptiveQuadrature(n_nodes=9)
     """
@@ -75,7 +81,7 @@ class TruncatedQuadrature:
     Parameters
     ----------
     radius
-        Largest |u|, in standard deviations of the random effect.
+        Largest ``|u|``, in standard deviations of the random effect.
     n_nodes
         Nodes per dimension.
 
@@ -84,8 +90,14 @@ class TruncatedQuadrature:
     OptionError
         If radius is not positive, or n_nodes not a whole number from 3.
 
+    References
+    ----------
+    Trefethen & Weideman (2014), SIAM Rev. 56, 385-458, theorem 5.1, for equally spaced
+    nodes.
+
     Examples
     --------
+    >>> from ngmm import TruncatedQuadrature
     >>> TruncatedQuadrature(radius=6, n_nodes=61)
     TruncatedQuadrature(radius=6, n_nodes=61)
     """
@@ -112,6 +124,27 @@ class Laplace:
     """The normal approximation at the joint mode of all random effects.
 
     The only rule for crossed random effects; exact when the response is Gaussian.
+
+    Notes
+    -----
+    Cost: one factorisation a step of the mode search, whatever the number of factors.
+    It underestimates the variances of binary responses with few rows a level; the error
+    is not known from one node.
+
+    References
+    ----------
+    Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35; Tierney & Kadane (1986),
+    J. Am. Stat. Assoc. 81, 82-86.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("cbpp")
+    >>> terms = ngmm.parse("cbind(incidence, size - incidence) ~ period + (1 | herd)")
+    >>> design, spec = ngmm.build_design(terms, data)
+    >>> model = ngmm.Model(design, ngmm.families.binomial(), quad=ngmm.Laplace())
+    >>> model.marginal.rule
+    Laplace()
     """
 
 

@@ -154,14 +154,14 @@ def _meets_nodes(layout: AnyLayout) -> bool:
     return not (layout.placing.exact and layout.placing.grid.n == 1)
 
 
-value = Compiled(_value, heavy=_meets_nodes)
+value: Compiled = Compiled(_value, heavy=_meets_nodes)
 """(x, rows, u, layout=) -> log-likelihood."""
 
-evaluate = Compiled(_evaluate, heavy=_meets_nodes)
+evaluate: Compiled = Compiled(_evaluate, heavy=_meets_nodes)
 """(x, rows, u, layout=) -> Sums."""
 
-maximise = Compiled(_maximise, heavy=_meets_nodes)
+maximise: Compiled = Compiled(_maximise, heavy=_meets_nodes)
 """(x, rows, u, max_steps, layout=) -> NewtonResult whose aux is a Kept."""
 
-assess = Compiled(_assess, heavy=_meets_nodes)
+assess: Compiled = Compiled(_assess, heavy=_meets_nodes)
 """(x, rows, u, layout=) -> Assessment."""

@@ -10,23 +10,27 @@ from __future__ import annotations
 
 from ngmm.networks.autoencoder import Autoencoder
 from ngmm.networks.convolutional import CNN
-from ngmm.networks.inputs import Inputs, with_latent
+from ngmm.networks.inputs import Inputs
+from ngmm.networks.inputs import with_latent as with_latent
 from ngmm.networks.mlp import MLP
 from ngmm.networks.protocol import (
+    Adaptable,
     Layered,
     Network,
     Reconstructing,
     Varying,
     Weights,
-    flatten,
-    is_natural,
-    units_of,
 )
-from ngmm.networks.resolve import check_used, network_for
+from ngmm.networks.protocol import flatten as flatten
+from ngmm.networks.protocol import is_natural as is_natural
+from ngmm.networks.protocol import units_of as units_of
+from ngmm.networks.resolve import check_used as check_used
+from ngmm.networks.resolve import network_for as network_for
 
 __all__ = [
     "CNN",
     "MLP",
+    "Adaptable",
     "Autoencoder",
     "Inputs",
     "Layered",
@@ -34,10 +38,4 @@ __all__ = [
     "Reconstructing",
     "Varying",
     "Weights",
-    "check_used",
-    "flatten",
-    "is_natural",
-    "network_for",
-    "units_of",
-    "with_latent",
 ]

@@ -85,15 +85,25 @@ class Autoencoder:
     which mixes both codes. It is taken to first order in u and v, so that the model of
     the response is linear in its random effects, and without them it is the head of e.
 
+    References
+    ----------
+    Nguyen, Treacher & Montillo (2023), IEEE TPAMI 45, 8081-8093.
+
     Examples
     --------
+    >>> import jax
     >>> import numpy as np
+    >>> from ngmm.networks import Autoencoder, Inputs
     >>> network = Autoencoder(channels=(4,), code=3, hidden=(8,))
     >>> inputs = Inputs(np.zeros((5, 0)), arrays=(np.ones((5, 8, 8)),))
     >>> network.layout(inputs)
     '8x8-4c-3-4c-8x8, 3-8-1'
-    >>> weights = network.init(jax.random.key(0), inputs)
-    >>> network.reconstruct(weights, inputs).shape
+
+    Shapes without the arithmetic:
+
+    >>> key = jax.random.key(0)
+    >>> weights = jax.eval_shape(lambda key: network.init(key, inputs), key)
+    >>> jax.eval_shape(network.reconstruct, weights, inputs).shape
     (5, 8, 8)
     """
 

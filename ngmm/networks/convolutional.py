@@ -84,6 +84,8 @@ class CNN:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from ngmm.networks import CNN, Inputs
     >>> network = CNN(channels=(4,), hidden=(8,))
     >>> inputs = Inputs(np.zeros((5, 0)), arrays=(np.ones((5, 8, 8)),))
     >>> network.layout(inputs)

@@ -21,7 +21,7 @@ class Groups:
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
 
     def one(self, shape: tuple[int, ...]) -> NDArray[np.int32]:
         """Return an array of this shape that is one group."""

@@ -28,9 +28,10 @@ class Inputs(NamedTuple):
     Examples
     --------
     >>> import numpy as np
+    >>> from ngmm.networks import Inputs
     >>> inputs = Inputs(np.zeros((3, 2)), codes=(np.array([0, 1, 0]),))
-    >>> inputs.n_rows
-    3
+    >>> inputs.n_rows, [array.shape for array in inputs.arguments]
+    (3, [(3, 2), (3,)])
     """
 
     x: Any

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 from jax import Array
@@ -17,7 +17,7 @@ from ngmm.errors import OptionError
 
 __all__ = ["Library", "library_of"]
 
-Arguments = tuple[Any, ...]
+Arguments: TypeAlias = tuple[Any, ...]
 
 
 class Library(NamedTuple):

@@ -56,6 +56,12 @@ class MLP:
         of a factor share one. Columns beyond these, and all of them with None, are each
         an input of their own.
 
+    Raises
+    ------
+    OptionError
+        If a width or the embedding is not a positive whole number, or there is no such
+        activation.
+
     Notes
     -----
     The weights are a dict: ``layers``, a pair (W, c) for each hidden layer; ``out``, v;
@@ -63,6 +69,9 @@ class MLP:
 
     Examples
     --------
+    >>> import jax
+    >>> import numpy as np
+    >>> from ngmm.networks import Inputs, MLP
     >>> inputs = Inputs(np.ones((4, 3)))
     >>> network = MLP(hidden=(8, 8))
     >>> network.layout(inputs)
@@ -89,7 +98,16 @@ class MLP:
 
     @property
     def embedding_sizes(self) -> tuple[int, ...]:
-        """Dimension of the embedding of each factor in ``codes``."""
+        """Dimension of the embedding of each factor in ``codes``.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> ngmm.networks.MLP(levels=(100, 5)).embedding_sizes
+        (8, 4)
+        >>> ngmm.networks.MLP(levels=(100, 5), embedding=2).embedding_sizes
+        (2, 2)
+        """
         if self.embedding is not None:
             return (self.embedding,) * len(self.levels)
         return tuple(min(8, round(1.6 * levels**0.56)) for levels in self.levels)
@@ -167,6 +185,8 @@ class MLP:
 
         Examples
         --------
+        >>> import math
+        >>> from ngmm.networks import MLP
         >>> round(math.exp(MLP(hidden=(2, 3)).symmetries())), 2 * 2**2 * 6 * 2**3
         (384, 384)
         """

@@ -211,7 +211,7 @@ class FittedNetworks:
         shares = [m.share for m in self.members]
         return np.einsum("m,mnt->nt", shares, by_member)
 
-    def member_outputs(self, inputs: Sequence[Inputs], X: Matrix) -> NDArray:
+    def member_outputs(self, inputs: Sequence[Inputs], X: Matrix) -> NDArray[Any]:
         """The same for each member: (members, n, terms)."""
         out = []
         for member, coefficients in zip(self.members, self.coefficients, strict=True):

@@ -141,7 +141,7 @@ def _search(
     )
 
 
-run = Compiled(_search, alone=True)
+run: Compiled = Compiled(_search, alone=True)
 """(search, data, groups, active, n_steps, frozen, tolerance, layout=) -> Search."""
 
 
@@ -149,5 +149,5 @@ def _loglik(x: Array, data: Any, kept: Values, *, layout: NeuralLayout) -> Array
     return _likelihood(data, layout).value(jnp.asarray(x), kept)
 
 
-loglik_at = Compiled(_loglik, alone=True)
+loglik_at: Compiled = Compiled(_loglik, alone=True)
 """(x, data, kept, layout=) -> log-likelihood."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -21,6 +22,8 @@ from ngmm.neural.members import Ended, contenders
 from ngmm.neural.search import SearchLayout, run
 from ngmm.neural.starts import LINEAR, Start
 from ngmm.progress import ProgressLine
+
+LOG = logging.getLogger(__name__)
 
 Vector = NDArray[np.float64]
 
@@ -139,5 +142,12 @@ class Searches:
             # The first call compiles.
             for e in chain(map(one, begun[:1]), pool.map(one, begun[1:])):
                 out.append(e)
+                LOG.debug(
+                    "%s %d/%d: log-evidence %.3f",
+                    what,
+                    len(out),
+                    len(begun),
+                    e.evidence,
+                )
                 line.update(len(out), len(begun), what)
         return out

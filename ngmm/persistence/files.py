@@ -31,7 +31,42 @@ def save(
     data: bool = True,
     overwrite: bool = True,
 ) -> None:
-    """Write a fit to one file; see `MixedModelFit.save`."""
+    """Write a fit to one file; see `MixedModelFit.save`.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    path
+        Where to write it.
+    data
+        Whether the file holds the rows, see `MixedModelFit.save`.
+    overwrite
+        Whether a file of that name is replaced.
+
+    Raises
+    ------
+    OptionError
+        If ``path`` is not the name of a file, or a flag neither True nor False.
+    SavedFitError
+        If there is such a file and ``overwrite`` is False, or something in the fit can
+        be no part of a file.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> import pathlib, tempfile
+    >>> from ngmm.persistence import save
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "sleep.ngmm")
+    ...     save(fit, path)
+    ...     path.stat().st_size > 1000
+    True
+    """
     for name, value in (("data", data), ("overwrite", overwrite)):
         if not isinstance(value, bool):
             raise OptionError(f"{name} must be True or False, got {value!r}")
@@ -66,6 +101,8 @@ def load(
     SavedFitError
         If the file is not one of `MixedModelFit.save`, is damaged, or was written by a
         newer ngmm; if a network is missing or of another architecture.
+    OptionError
+        If ``path`` is not the name of a file.
     OSError
         If there is no such file, or it cannot be read.
 
@@ -95,10 +132,24 @@ def to_bytes(fit: MixedModelFit, *, data: bool = True) -> bytes:
     data
         Whether the rows are among them.
 
+    Returns
+    -------
+    bytes
+        What `save` writes: an archive without code.
+
     Raises
     ------
     SavedFitError
         If it holds something that a file cannot.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> from ngmm.persistence import to_bytes
+    >>> len(to_bytes(fit, data=False)) < len(to_bytes(fit))
+    True
     """
     document = to_document(fit, data=data)
     header = {"format": FORMAT, "version": VERSION, "ngmm": _version()}
@@ -122,6 +173,25 @@ def from_bytes(
         As for `load`.
     name
         What messages call the file.
+
+    Returns
+    -------
+    MixedModelFit
+        As from `load`.
+
+    Raises
+    ------
+    SavedFitError
+        As from `load`.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+    >>> from ngmm.persistence import from_bytes, to_bytes
+    >>> from_bytes(to_bytes(fit)).loglik == fit.loglik
+    True
     """
     members = unpack(raw, name)
     _check_header(members.get(_HEADER, b""), name)

@@ -58,9 +58,12 @@ class Withheld:
         """Return what is missing, and what to do."""
         return f"<{self.what}, {self.why}; {self.remedy}>"
 
-    __array__ = __array_ufunc__ = __array_function__ = __jax_array__ = _refuse
-    __call__ = __getitem__ = __iter__ = __contains__ = _refuse
-    __bool__ = __float__ = __int__ = __index__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
-    __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __rmatmul__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __abs__ = _refuse
+
+# Python looks operators up in the class.
+for _name in (
+    *("array", "array_ufunc", "array_function", "jax_array"),
+    *("call", "getitem", "iter", "contains", "bool", "float", "int", "index"),
+    *("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow"),
+    *("matmul", "rmatmul", "lt", "le", "gt", "ge", "neg", "abs"),
+):
+    setattr(Withheld, f"__{_name}__", Withheld._refuse)

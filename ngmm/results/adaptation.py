@@ -28,6 +28,7 @@ from ngmm.results.linear_predictor import Effects, linear_predictor
 from ngmm.results.random_effects import mode_frames
 from ngmm.results.request import request
 from ngmm.results.rows import rows_of
+from ngmm.results.table import Table
 
 Vector = NDArray[np.float64]
 
@@ -47,6 +48,20 @@ class Adapted:
         The grouping factor.
     levels
         Labels of the new groups.
+
+    Examples
+    --------
+    >>> import ngmm
+    >>> data = ngmm.datasets.load("sleepstudy")
+    >>> seen = data["Subject"] != "308"
+    >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data[seen])
+    >>> adapted = fit.adapt(data[~seen].iloc[:4])
+    >>> adapted.group, adapted.levels.tolist()
+    ('Subject', ['308'])
+    >>> adapted.ranef().round(1).loc["308"].tolist()
+    [0.4, 2.2]
+    >>> adapted.predict(data[~seen].iloc[8:]).round(0).tolist()
+    [348.0, 360.0]
     """
 
     group: str
@@ -86,6 +101,12 @@ class Adapted:
             Add the standard error of the linear predictor, with ``kind="link"`` only:
             for new groups what is not known of their random effects, all parameters
             given; for those of the fit that of `MixedModelFit.predict`.
+
+        Returns
+        -------
+        Series or DataFrame
+            A value a row, (n,), named ``fit``; with ``se`` a frame of columns fit and
+            se.
 
         Raises
         ------
@@ -150,14 +171,19 @@ class Adapted:
 
     def __str__(self) -> str:
         """The random effects of the new groups."""
-        rows = int(self._own.model.design.n_rows)
-        return f"adapted to {len(self.levels)} of {self.group}, {rows} rows\n" + str(
-            self.ranef(cond_sd=True)
-        )
+        return f"{self._title}\n{self.ranef(cond_sd=True)}"
 
     def __repr__(self) -> str:
         """As printed."""
         return str(self)
+
+    def _repr_html_(self) -> str:
+        return Table(self.ranef(cond_sd=True), self._title, title=self.group).to_html()
+
+    @property
+    def _title(self) -> str:
+        rows = int(self._own.model.design.n_rows)
+        return f"adapted to {len(self.levels)} of {self.group}, {rows} rows"
 
 
 def adapt(

@@ -214,17 +214,35 @@ class Document:
 
     Examples
     --------
+    >>> from ngmm.results.document import Document, Line, Title
     >>> page = Document((Title("Linear mixed model", "[OK]"), Line((("AIC", "1.0"),))))
     >>> print(page.to_text(width=30))
     Linear mixed model        [OK]
     <BLANKLINE>
      AIC 1.0
+    >>> print(page.to_markdown())
+    ## Linear mixed model [OK]
+    <BLANKLINE>
+    **AIC** 1.0
+    >>> page.to_html()[:8]
+    '<article'
     """
 
     blocks: tuple[Block, ...]
 
     def to_text(self, width: int = 80) -> str:
-        """The page as text of at most ``width`` columns where the content allows it."""
+        """The page as text of at most ``width`` columns where the content allows it.
+
+        Parameters
+        ----------
+        width
+            Characters in a line.
+
+        Returns
+        -------
+        str
+            Lines without a last line break.
+        """
         parts = [
             ("\n" if block.apart and i > 0 else "") + block.to_text(width)
             for i, block in enumerate(self.blocks)
@@ -232,11 +250,23 @@ class Document:
         return "\n".join(parts)
 
     def to_markdown(self) -> str:
-        """The page in Markdown."""
+        """The page in Markdown.
+
+        Returns
+        -------
+        str
+            Headings, lists and tables.
+        """
         return "\n\n".join(block.to_markdown() for block in self.blocks)
 
     def to_html(self) -> str:
-        """The page in HTML: one element with its style inside, everything escaped."""
+        """The page in HTML: one element with its style inside, everything escaped.
+
+        Returns
+        -------
+        str
+            One ``article``.
+        """
         body = "\n".join(block.to_html() for block in self.blocks)
         return f'<article style="max-width:60em;{_FONT}">\n{body}\n</article>'
 

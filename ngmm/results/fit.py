@@ -90,6 +90,34 @@ class MixedModelFit:
     >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> fit.fixef.round(3).to_dict()
     {'Intercept': 251.405, 'Days': 10.467}
+    >>> fit.bse.round(3).to_dict()
+    {'Intercept': 6.632, 'Days': 1.502}
+    >>> f"{fit.pvalues['Days']:.1e}"
+    '1.7e-06'
+
+    The formula and the response:
+
+    >>> fit.formula, fit.family, fit.link, fit.reml, fit.is_neural
+    ('Reaction ~ Days + (Days | Subject)', 'gaussian', 'identity', False, False)
+    >>> fit.response_name, fit.response_levels, fit.design.X.shape
+    ('Reaction', None, (180, 2))
+    >>> fit.nobs, fit.n_dropped, fit.missing, fit.aliased
+    (180, 0, {}, ())
+    >>> fit.n_levels, fit.group_sizes
+    ({'Subject': 18}, {'Subject': (10, 10.0, 10)})
+
+    Variances and fit:
+
+    >>> fit.theta.round(4).tolist(), round(fit.sigma, 3), fit.phi
+    ([0.9292, 0.0182, 0.2226], 25.592, None)
+    >>> round(fit.loglik, 3), round(fit.deviance, 2)
+    (-875.97, 1751.94)
+    >>> fit.df_model, round(fit.aic, 2), round(float(fit.bic), 2)
+    (6, 1763.94, 1783.1)
+    >>> fit.converged, fit.is_singular, fit.integral_text
+    (True, False, 'exact')
+    >>> fit.estimate_text
+    'converged in 5 Newton steps'
     """
 
     terms: ModelFormula
@@ -107,7 +135,11 @@ class MixedModelFit:
 
     @property
     def design(self) -> Design:
-        """The arrays the model was fitted to."""
+        """The arrays the model was fitted to.
+
+        X has shape (n, p) and y (n,) for the n rows used, see `ngmm.design.Design`.
+        With the hidden units on which random effects have slopes.
+        """
         if self.networks is None:
             return self.model.design
         # With the hidden units on which random effects have slopes.
@@ -145,25 +177,32 @@ class MixedModelFit:
 
     @property
     def fixef(self) -> pd.Series:
-        """Estimates of the fixed effects, beta."""
+        """Estimates of the fixed effects, beta, on the scale of the linear predictor.
+
+        A value for each column of X, (p,), named like it.
+        """
         beta = self.estimate.beta.copy()
         return pd.Series(beta, index=self._names, name="estimate")
 
     @property
     def bse(self) -> pd.Series:
-        """Standard errors of the fixed effects."""
+        """Standard errors of the fixed effects, a value for each, (p,)."""
         return pd.Series(
             np.sqrt(np.diag(self._vcov)), index=self._names, name="std_error"
         )
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p-values of the fixed effects, see `coef_table`."""
+        """Two-sided p-values of the fixed effects, (p,); see `coef_table`."""
         return pd.Series(self.coef_table().frame["p_value"])
 
     @property
     def theta(self) -> np.ndarray:
-        """Entries of Lambda: terms in the order of the formula; relative to `sigma`."""
+        """Entries of Lambda, (n_theta,): the covariance parameters of the fit.
+
+        Terms in the order of the formula, each the lower triangle of its Lambda by
+        columns; relative to `sigma`.
+        """
         return self.estimate.theta.copy()
 
     @property
@@ -291,6 +330,28 @@ class MixedModelFit:
             `ngmm.intervals.cluster_covariance`.
         cluster
             Grouping factor whose levels are independent; None for the outermost one.
+
+        Returns
+        -------
+        DataFrame
+            (p, p), rows and columns named like the fixed effects.
+
+        Raises
+        ------
+        OptionError
+            If ``robust`` is unknown, or the levels of the cluster share random effects.
+        NotSupportedError
+            For the sandwich with crossed random effects or networks.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.vcov().round(3).to_numpy().tolist()
+        [[43.987, -1.37], [-1.37, 2.257]]
+        >>> fit.vcov(robust="cluster").loc["Days", "Days"].round(3).item()
+        2.389
         """
         vcov = self._vcov.copy()
         if robust is not None:
@@ -307,10 +368,21 @@ class MixedModelFit:
         level
             Confidence level of the intervals.
 
+        Returns
+        -------
+        Table
+            A row for each fixed effect. Columns estimate, std_error, df (of t tests
+            only), statistic, p_value, conf_low, conf_high.
+
         Raises
         ------
         OptionError
             If level is not between 0 and 1.
+
+        References
+        ----------
+        Fai & Cornelius (1996), J. Stat. Comput. Simul. 54, 363-378; Kenward & Roger
+        (1997), Biometrics 53, 983-997.
 
         Examples
         --------
@@ -337,6 +409,28 @@ class MixedModelFit:
         level
             Confidence level of the Wald intervals: symmetric for log sd, for Fisher's z
             and for the logarithm of a dispersion parameter; missing at a boundary.
+
+        Returns
+        -------
+        Table
+            A row for each standard deviation and each correlation.
+
+        Raises
+        ------
+        OptionError
+            If level is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> print(fit.varcorr())
+        Random effects                     variance      sd   corr      95% CI
+          Subject   Intercept                 565.5   23.78          [ 15.0, 37.7]
+                    Days                       32.7    5.72          [  3.8,  8.6]
+                    Days       Intercept                      0.08   [-0.51, 0.62]
+          Residual                            654.9   25.59          [ 22.8, 28.7]
         """
         check_level(level)
         frame = variance_frame(self._analysis, level)
@@ -366,6 +460,11 @@ class MixedModelFit:
         spread
             Root mean square difference between f and the networks that are averaged,
             over sd.
+
+        Returns
+        -------
+        Table
+            A row for each network term.
 
         Raises
         ------
@@ -406,12 +505,29 @@ class MixedModelFit:
         level
             Confidence level of the Wald intervals.
 
+        Returns
+        -------
+        Table
+            A row for each level of a factor or each numeric input, with its standard
+            error and interval.
+
         Raises
         ------
         OptionError
-            If the formula has no neural random effect.
+            If the formula has no neural random effect, or level is not between 0 and 1.
         NotSupportedError
             If the network reads arrays.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> try:
+        ...     fit.loadings()
+        ... except ngmm.errors.OptionError as error:
+        ...     print(str(error).partition(";")[0])
+        loadings are those of a neural random effect
         """
         check_level(level)
         if not isinstance(self._analysis, LatentAnalysis):
@@ -440,10 +556,31 @@ class MixedModelFit:
             Of ``"profile"``: ``parameters``. Of ``"bootstrap"``: ``n``, ``seed``,
             ``kind``, ``resample``, ``cluster``, ``progress``.
 
+        Returns
+        -------
+        Table
+            A row for each parameter. Columns estimate, conf_low and conf_high; note
+            where a profile or a bootstrap has something to say of a row.
+
         Raises
         ------
         OptionError
             If the method or an option is unknown, or level not between 0 and 1.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> print(fit.conf_int())
+        Confidence intervals               estimate   conf_low   conf_high
+          Intercept                        251.4051    237.471     265.339
+          Days                              10.4673      7.311      13.623
+          sd(Intercept | Subject)           23.7806     15.017      37.658
+          sd(Days | Subject)                 5.7168      3.805       8.588
+          cor(Intercept, Days | Subject)     0.0813     -0.506       0.617
+          sigma                             25.5918     22.800      28.725
+          Wald intervals; t tests with Satterthwaite degrees of freedom
         """
         from ngmm.intervals.dispatch import conf_int
 
@@ -465,7 +602,17 @@ class MixedModelFit:
         Returns
         -------
         dict
-            Grouping factor -> frame with a row a level and a column an effect.
+            Grouping factor -> frame with a row a level and a column an effect, on the
+            scale of the linear predictor.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> modes = fit.ranef()["Subject"]
+        >>> modes.shape, modes.loc["308"].round(3).to_dict()
+        ((18, 2), {'Intercept': 2.816, 'Days': 9.076})
         """
         return mode_frames(self._analysis, cond_sd=cond_sd)
 
@@ -481,6 +628,14 @@ class MixedModelFit:
         ------
         NotSupportedError
             If the random effect is neural.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.coef()["Subject"].loc["308"].round(3).to_dict()
+        {'Intercept': 254.221, 'Days': 19.543}
         """
         for term in self.design.latent:
             raise NotSupportedError(
@@ -495,6 +650,25 @@ class MixedModelFit:
         The inflation of a term of several columns is the generalised one (Fox and
         Monette 1992); ``root`` is its 1/(2 df)-th power, comparable across terms: the
         factor by which overlap with other terms widens the intervals.
+
+        Returns
+        -------
+        Table
+            A row for each fixed term but the intercept. Columns df, vif, root.
+
+        References
+        ----------
+        Fox & Monette (1992), J. Am. Stat. Assoc. 87, 178-183.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> print(fit.collinearity())
+        Collinearity   df     vif    root
+          Days          1   1.000   1.000
+          condition number of X (columns of unit length): 3.425
         """
         found = overlap.inflation(self._vcov, self.design.column_terms)
         frame = pd.DataFrame(
@@ -510,7 +684,21 @@ class MixedModelFit:
         return Table(frame, caption, title="Collinearity")
 
     def correlation(self) -> pd.DataFrame:
-        """Correlation matrix of the estimates of the fixed effects."""
+        """Correlation matrix of the estimates of the fixed effects.
+
+        Returns
+        -------
+        DataFrame
+            (p, p), rows and columns named like the fixed effects.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.correlation().loc["Intercept", "Days"].round(3).item()
+        -0.138
+        """
         return pd.DataFrame(
             overlap.correlation(self._vcov), index=self._names, columns=self._names
         )
@@ -522,6 +710,19 @@ class MixedModelFit:
 
         Of a neural random effect, posterior means of the mean (see `predict`).
         Probabilities where the response counts successes.
+
+        Returns
+        -------
+        Series
+            A value for each row used, (n,), on the scale of the response.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.fitted().iloc[:3].round(2).tolist()
+        [254.22, 273.76, 293.31]
         """
         return pd.Series(self.predict(), name="fitted")
 
@@ -541,10 +742,29 @@ class MixedModelFit:
             (Dunn and Smyth 1996); of a discrete response they are randomised, from
             `seed`.
 
+        Returns
+        -------
+        Series
+            A value for each row used, (n,).
+
         Raises
         ------
         OptionError
             If there is no such kind.
+
+        References
+        ----------
+        Dunn & Smyth (1996), J. Comput. Graph. Stat. 5, 236-244.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.resid().iloc[:3].round(2).tolist()
+        [-4.66, -15.06, -42.51]
+        >>> fit.resid("quantile").iloc[:3].round(2).tolist()
+        [-0.18, -0.59, -1.66]
         """
         if isinstance(self._analysis, LatentAnalysis):
             # Where the mean is the fitted one, that averaged over v.
@@ -570,8 +790,8 @@ class MixedModelFit:
         Parameters
         ----------
         newdata
-            A frame or mapping with the columns of the formula except the response;
-            None for the rows the model was fitted to.
+            A frame or mapping with the columns of the formula except the response; None
+            for the rows the model was fitted to.
         kind
             ``"response"``: the mean, a probability where the response counts successes.
             ``"link"``: the linear predictor; both agree for a Gaussian model.
@@ -602,17 +822,12 @@ class MixedModelFit:
         level
             Level of the interval.
 
-        With a neural random effect nothing is evaluated at a mode: for a known level
-        the mean (``kind="link"``: the linear predictor) is averaged over the posterior
-        distribution of its latent values v, under ``re="marginal"`` and
-        ``new_levels="marginal"`` over their normal distribution; ``re="none"`` and
-        ``"population"`` are v = 0.
-
         Returns
         -------
         Series or DataFrame
-            A series named ``fit``; a frame with columns fit, se, lower, upper if a
-            standard error or an interval is asked for; a frame of terms.
+            With a value a row, (n,): a series named ``fit``; a frame with columns fit,
+            se, lower, upper if a standard error or an interval is asked for; a frame of
+            terms.
 
         Raises
         ------
@@ -623,6 +838,14 @@ class MixedModelFit:
             does not exist for the family.
         NotSupportedError
             For se or interval with a neural random effect.
+
+        Notes
+        -----
+        With a neural random effect nothing is evaluated at a mode: for a known level
+        the mean (``kind="link"``: the linear predictor) is averaged over the posterior
+        distribution of its latent values v, under ``re="marginal"`` and
+        ``new_levels="marginal"`` over their normal distribution; ``re="none"`` and
+        ``"population"`` are v = 0.
 
         Examples
         --------
@@ -702,6 +925,15 @@ class MixedModelFit:
         ------
         OptionError
             If n or seed is not a whole number that can be used.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> draws = fit.simulate(3, seed=1)
+        >>> draws.shape, draws.equals(fit.simulate(3, seed=1))
+        ((180, 3), True)
         """
         values = simulate_responses(
             self._analysis,
@@ -723,11 +955,25 @@ class MixedModelFit:
             response counts them. `update` of the result goes back to the response in
             the data.
 
+        Returns
+        -------
+        MixedModelFit
+            The fit to these responses, by the same estimator.
+
         Raises
         ------
         DataError
             If the length is wrong, or a value is not a finite number or not one the
             family can take.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("Dyestuff")
+        >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+        >>> again = fit.refit(data["Yield"].to_numpy() + 10.0)
+        >>> round(float((again.fixef - fit.fixef).iloc[0]), 6)
+        10.0
         """
         model = with_response(self.model, y)
         found = self.estimator(model)
@@ -747,6 +993,11 @@ class MixedModelFit:
             what was there.
         arguments
             Arguments of `ngmm.fit` to replace, ``data`` among them.
+
+        Returns
+        -------
+        MixedModelFit
+            The new fit.
 
         Raises
         ------
@@ -774,7 +1025,37 @@ class MixedModelFit:
     def bootstrap(self, n: int = 1000, seed: int | None = None, **options: Any) -> Any:
         """Refits to responses simulated from the fitted model, or to resampled groups.
 
-        See `ngmm.intervals.bootstrap`, whose arguments these are.
+        The method and its options are those of `ngmm.intervals.bootstrap`.
+
+        Parameters
+        ----------
+        n
+            Number of data sets.
+        seed
+            Seed; None for that of the fit.
+        **options
+            ``resample``, ``cluster``, ``progress`` of `ngmm.intervals.bootstrap`.
+
+        Returns
+        -------
+        Bootstrap
+            The draws, with intervals, biases and standard errors.
+
+        Raises
+        ------
+        OptionError
+            If an argument cannot be used, or no refit succeeded.
+        NotSupportedError
+            If groups are to be drawn and the random effects are crossed.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("Dyestuff")
+        >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+        >>> draws = fit.bootstrap(20, seed=1)
+        >>> draws.n, draws.n_failed, draws.to_frame().columns.tolist()
+        (20, 0, ['Intercept', 'sd(Intercept | Batch)', 'sigma'])
         """
         from ngmm.intervals.bootstrap import bootstrap
 
@@ -785,7 +1066,42 @@ class MixedModelFit:
     ) -> Any:
         """Draws of parameters, random effects and rows, as arviz reads them.
 
-        See `ngmm.arviz_bridge.to_arviz`, whose arguments these are.
+        The names are those of bambi, and the draws are no posterior sample: no prior
+        was used.
+
+        Parameters
+        ----------
+        draws
+            Number of draws.
+        kind
+            ``"asymptotic"``: from the normal approximation of the estimator.
+            ``"bootstrap"``: estimates from refits to simulated responses.
+        seed
+            Seed; None for that of the fit.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            Groups ``posterior``, ``log_likelihood``, ``posterior_predictive`` and
+            ``observed_data``, with a chain of draws.
+
+        Raises
+        ------
+        OptionError
+            If an argument cannot be used, or no refit succeeded.
+        NotSupportedError
+            If the covariance of the estimates is not known, or refits are not offered.
+        MissingPackageError
+            If arviz is not installed.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("Dyestuff")
+        >>> fit = ngmm.fit("Yield ~ 1 + (1 | Batch)", data)
+        >>> draws = fit.to_arviz(50, seed=1)
+        >>> draws.posterior["Intercept"].shape, draws.posterior["1|Batch"].shape
+        ((1, 50), (1, 50, 6))
         """
         from ngmm.arviz_bridge.export import to_arviz
 
@@ -796,14 +1112,56 @@ class MixedModelFit:
     ) -> pd.DataFrame:
         """Estimates, one a row, in the columns of R's broom.mixed.
 
-        See `ngmm.broom.tidy`, whose arguments these are.
+        Parameters
+        ----------
+        effects
+            One or more of ``"fixed"`` and ``"ran_pars"``; or ``"ran_vals"`` or
+            ``"ran_coefs"``.
+        **options
+            ``conf_int``, ``conf_level``, ``conf_method``, ``exponentiate`` and others
+            of `ngmm.broom.tidy`.
+
+        Returns
+        -------
+        DataFrame
+            One row for each estimate.
+
+        Raises
+        ------
+        OptionError
+            If there are no such effects, or an option of the intervals is wrong.
+        NotSupportedError
+            For ``"ran_coefs"`` with a neural random effect.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> frame = fit.tidy("fixed")[["term", "estimate", "std.error"]]
+        >>> frame.round(3).to_numpy().tolist()
+        [['Intercept', 251.405, 6.632], ['Days', 10.467, 1.502]]
         """
         from ngmm.broom.tidy import tidy
 
         return tidy(self, effects, **options)
 
     def glance(self) -> pd.DataFrame:
-        """Size and fit of the model on one line; see `ngmm.broom.glance`."""
+        """Size and fit of the model on one line; see `ngmm.broom.glance`.
+
+        Returns
+        -------
+        DataFrame
+            One row, in the columns of R's broom.mixed.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.glance()[["nobs", "logLik", "AIC"]].round(2).iloc[0].tolist()
+        [180.0, -875.97, 1763.94]
+        """
         from ngmm.broom.glance import glance
 
         return glance(self)
@@ -811,7 +1169,36 @@ class MixedModelFit:
     def augment(
         self, newdata: Any = None, *, new_levels: str = "error"
     ) -> pd.DataFrame:
-        """The data with fitted values and residuals; see `ngmm.broom.augment`."""
+        """The data with fitted values and residuals; see `ngmm.broom.augment`.
+
+        Parameters
+        ----------
+        newdata
+            Rows to predict; None for the rows the model was fitted to.
+        new_levels
+            Levels that were not in the data, as in `predict`.
+
+        Returns
+        -------
+        DataFrame
+            A row for each row of the data: its columns, then those of R's broom.mixed,
+            whose names begin with a dot.
+
+        Raises
+        ------
+        NewDataError
+            If new data lack a column, have missing values or unseen levels.
+        DataError
+            If the data have a column of such a name already.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.augment()[["Days", ".fitted", ".resid"]].round(2).iloc[0].tolist()
+        [0.0, 254.22, -4.66]
+        """
         from ngmm.broom.augment import augment
 
         return augment(self, newdata, new_levels=new_levels)
@@ -819,7 +1206,45 @@ class MixedModelFit:
     # Tests -----------------------------------------------------------------------
 
     def anova(self, type: int = 3, *, df: str = "auto") -> Table:  # noqa: A002
-        """Tests of the fixed terms; see `ngmm.comparison.anova`."""
+        """Tests of the fixed terms; see `ngmm.comparison.anova`.
+
+        Parameters
+        ----------
+        type
+            1: each term after those before it; 2: after all that do not contain it; 3:
+            after all others.
+        df
+            ``"satterthwaite"`` (``"auto"``, unless the model was fitted with another),
+            ``"kenward-roger"``, or ``"none"`` for chi-square tests.
+
+        Returns
+        -------
+        Table
+            A row for each term.
+
+        Raises
+        ------
+        OptionError
+            If an argument is not one of those above, or the model has no fixed terms.
+        NotSupportedError
+            If Kenward and Roger's method needs more memory than it may take.
+
+        References
+        ----------
+        Kuznetsova, Brockhoff & Christensen (2017), J. Stat. Softw. 82(13); Kenward &
+        Roger (1997), Biometrics 53, 983-997.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> print(fit.anova())
+        Fixed terms   df   den df       F        p
+          Days         1     18.0   48.55   <0.001
+          F tests, Satterthwaite degrees of freedom; type III: each term after all
+          others, contained terms over unweighted cells
+        """
         from ngmm.comparison.anova import anova
 
         return anova(self, type, df=df)
@@ -827,20 +1252,111 @@ class MixedModelFit:
     def contest(self, L: Any, *, rhs: Any = 0.0, df: str = "auto") -> Table:
         """Test of linear combinations of the fixed effects being `rhs`.
 
-        See `ngmm.comparison.contest`.
+        The details are those of `ngmm.comparison.contest`.
+
+        Parameters
+        ----------
+        L
+            Text such as ``"Intercept + 10 * Days = 350"``, a mapping from coefficients
+            to weights, or a list of these; or numbers, (p,) or (q, p).
+        rhs
+            The value tested, or one for each row of L.
+        df
+            As for `anova`.
+
+        Returns
+        -------
+        Table
+            One row: the joint test, and of a single combination its estimate.
+
+        Raises
+        ------
+        OptionError
+            If L cannot be read, or its rows contradict each other.
+
+        References
+        ----------
+        Fai & Cornelius (1996), J. Stat. Comput. Simul. 54, 363-378; Kenward & Roger
+        (1997), Biometrics 53, 983-997.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> row = fit.contest("Intercept + 10 * Days = 350").to_frame().iloc[0]
+        >>> row[["estimate", "p_value"]].round(3).tolist()
+        [356.078, 0.701]
         """
         from ngmm.comparison.contest import contest
 
         return contest(self, L, rhs=rhs, df=df)
 
     def drop1(self, **options: Any) -> Table:
-        """Each fixed term left out in turn; see `ngmm.comparison.drop1`."""
+        """Each fixed term left out in turn; see `ngmm.comparison.drop1`.
+
+        Parameters
+        ----------
+        **options
+            ``test``, ``scope``, ``df`` and others of `ngmm.comparison.drop1`.
+
+        Returns
+        -------
+        Table
+            A row for the whole model and one for each term.
+
+        Raises
+        ------
+        OptionError
+            If a term of the scope is not in the model or is contained in another, or an
+            option is unknown.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.drop1().to_frame().loc["Days", ["df", "statistic"]].round(3).tolist()
+        [1.0, 23.537]
+        """
         from ngmm.comparison.drop import drop1
 
         return drop1(self, **options)
 
     def ranova(self, **options: Any) -> Table:
-        """Each random-effects term simplified in turn; see `ngmm.comparison.ranova`."""
+        """Each random-effects term simplified in turn; see `ngmm.comparison.ranova`.
+
+        Parameters
+        ----------
+        **options
+            ``method``, ``n``, ``seed``, ``progress`` of `ngmm.comparison.ranova`.
+
+        Returns
+        -------
+        Table
+            A row for the whole model and one for each simplification.
+
+        Raises
+        ------
+        OptionError
+            If an option cannot be used.
+        NotSupportedError
+            If the model has networks; `ngmm.lrt` compares those.
+
+        References
+        ----------
+        Self & Liang (1987), JASA 82, 605-610; Stram & Lee (1994), Biometrics 50,
+        1171-1177.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> row = fit.ranova().to_frame().iloc[1]
+        >>> round(float(row["statistic"]), 3), row["method"]
+        (42.139, 'chibar')
+        """
         from ngmm.comparison.anova_random import ranova
 
         return ranova(self, **options)
@@ -848,7 +1364,43 @@ class MixedModelFit:
     def test_linear(self, term: str, **options: Any) -> Table:
         """Whether a network is better than linear terms in its inputs.
 
-        See `ngmm.comparison.test_linear`.
+        The tests are those of `ngmm.comparison.test_linear`.
+
+        Parameters
+        ----------
+        term
+            The network as the formula has it, ``"nn(x1, x2)"``.
+        **options
+            ``method`` and the options of its test, of `ngmm.comparison.test_linear`.
+
+        Returns
+        -------
+        Table
+            One row with columns null, statistic, df, p_value and method.
+
+        Raises
+        ------
+        OptionError
+            If there is no such term or method, or the term is linear (``hidden=()``).
+
+        References
+        ----------
+        Lin (1997), Biometrika 84, 309-326; Zhang & Lin (2003), Biostatistics 4, 57-74,
+        for the score test. Wasserman, Ramdas & Balakrishnan (2020), PNAS 117,
+        16880-16890, for the split test.
+
+        Examples
+        --------
+        A network without hidden units is linear already:
+
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ nn(Days, hidden=()) + (1 | Subject)", data)
+        >>> try:
+        ...     fit.test_linear("nn(Days)")
+        ... except ngmm.errors.OptionError as error:
+        ...     print(error)
+        nn(Days) has no hidden units (hidden=()): it is linear in its inputs
         """
         from ngmm.comparison.linearity import test_linear
 
@@ -866,10 +1418,23 @@ class MixedModelFit:
             the log-likelihood is estimated (importance sampling, from `seed`): for
             rules that do not know their own, Laplace's for crossed factors.
 
+        Returns
+        -------
+        Verdict
+            Whether all is well, and one message for each thing that is not.
+
         Raises
         ------
         OptionError
             If the number is not positive, or the model is Gaussian: it has no error.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> fit.check().ok, fit.check().messages
+        (True, ())
         """
         if importance is None:
             return self._analysis.verdict
@@ -877,7 +1442,38 @@ class MixedModelFit:
         return self._analysis.verdict_by_importance(n, self.seed)
 
     def summary(self) -> Document:
-        """The fit on a page: ``print(fit.summary())``, also as Markdown and HTML."""
+        """The fit on a page: ``print(fit.summary())``, also as Markdown and HTML.
+
+        Returns
+        -------
+        Document
+            The verdict, what was fitted, variances, fixed effects and networks.
+
+        Examples
+        --------
+        >>> import ngmm
+        >>> data = ngmm.datasets.load("sleepstudy")
+        >>> fit = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
+        >>> print(fit.summary())
+        Linear mixed model                                                          [OK]
+        formula    Reaction ~ Days + (Days | Subject)
+        family     gaussian(identity)       data  180 rows used, 0 dropped
+        groups     Subject 18 (10 to 10 rows, median 10)
+        integral   exact
+        estimate   maximum likelihood, converged in 5 Newton steps
+        <BLANKLINE>
+         loglik -875.97    AIC 1763.9    BIC 1783.1    df 6
+        <BLANKLINE>
+        Random effects             sd      95% CI      corr      95% CI
+          Subject   Intercept   23.78   [15.0, 37.7]
+                    Days         5.72   [ 3.8,  8.6]   0.08   [-0.51, 0.62]
+          Residual              25.59   [22.8, 28.7]
+        <BLANKLINE>
+        Fixed effects   estimate      se     df       t        p        95% CI
+          Intercept      251.405   6.632   18.0   37.91   <0.001   [237.47, 265.34]
+          Days            10.467   1.502   18.0    6.97   <0.001   [  7.31,  13.62]
+          t tests with Satterthwaite degrees of freedom
+        """
         return summarise(self)
 
     def __str__(self) -> str:

@@ -140,7 +140,7 @@ def _penalty(networks: FittedNetworks, term: int) -> float:
     return float(np.exp(total / weight)) if weight > 0 else np.nan
 
 
-def _residual_sparse(f: Vector, columns: Any, codes: list[NDArray]) -> Vector:
+def _residual_sparse(f: Vector, columns: Any, codes: list[NDArray[Any]]) -> Vector:
     """Residual of f on columns and the indicators of factors with many levels."""
     # Importing it changes the filters of warnings.
     from scipy import sparse

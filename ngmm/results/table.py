@@ -46,12 +46,25 @@ class Table:
     Examples
     --------
     >>> import pandas as pd
+    >>> from ngmm.results import Table
     >>> frame = pd.DataFrame({"sd": [23.7806, 5.7168]}, index=["Intercept", "Days"])
-    >>> print(Table(frame, caption="on the scale of the response"))
+    >>> table = Table(frame, caption="on the scale of the response")
+    >>> print(table)
                    sd
     Intercept   23.78
     Days         5.72
     on the scale of the response
+    >>> table.to_frame().equals(frame), table.to_text() == str(table)
+    (True, True)
+    >>> print(table.to_markdown())
+    |  | sd |
+    | :-- | --: |
+    | Intercept | 23.78 |
+    | Days | 5.72 |
+    <BLANKLINE>
+    *on the scale of the response*
+    >>> table.to_html()[:6], "toprule" in table.to_latex()
+    ('<table', True)
     """
 
     frame: pd.DataFrame
@@ -60,19 +73,48 @@ class Table:
     title: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """The numbers at full precision, as a copy that is yours to change."""
+        """The numbers at full precision, as a copy that is yours to change.
+
+        Returns
+        -------
+        DataFrame
+            A row for each row of the table, with more columns than it prints.
+        """
         return self.frame.copy()
 
     def to_text(self, width: int = 80) -> str:
-        """The table as text; columns that do not fit ``width`` go to further blocks."""
+        """The table as text; columns that do not fit ``width`` go to further blocks.
+
+        Parameters
+        ----------
+        width
+            Characters in a line.
+
+        Returns
+        -------
+        str
+            Lines without a last line break.
+        """
         return grid_to_text(self._grid(), width)
 
     def to_markdown(self) -> str:
-        """The table in Markdown."""
+        """The table in Markdown.
+
+        Returns
+        -------
+        str
+            Lines of a table, the caption behind it.
+        """
         return grid_to_markdown(self._grid())
 
     def to_html(self) -> str:
-        """The table in HTML, with its style inside."""
+        """The table in HTML, with its style inside.
+
+        Returns
+        -------
+        str
+            One element, everything escaped.
+        """
         return grid_to_html(self._grid())
 
     def to_latex(self, label: str | None = None) -> str:
@@ -83,6 +125,11 @@ class Table:
         label
             What ``\ref`` calls it; None for no label.
 
+        Returns
+        -------
+        str
+            A ``table`` environment.
+
         Notes
         -----
         The document needs ``\usepackage{booktabs}`` for the rules.
@@ -90,6 +137,7 @@ class Table:
         Examples
         --------
         >>> import pandas as pd
+        >>> from ngmm.results import Table
         >>> frame = pd.DataFrame({"sd": [23.7806]}, index=["Intercept"])
         >>> print(Table(frame).to_latex())
         \begin{table}

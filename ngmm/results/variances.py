@@ -49,7 +49,7 @@ def variance_frame(analysis: Analysis, level: float) -> pd.DataFrame:
 
 
 def _sd_rows(
-    group: str, names: tuple[str, ...], c: Components, cov: NDArray, z: float
+    group: str, names: tuple[str, ...], c: Components, cov: NDArray[Any], z: float
 ) -> list[dict[str, Any]]:
     out = []
     for name, sd, d in zip(names, c.sd, c.d_log_sd, strict=True):
@@ -59,7 +59,7 @@ def _sd_rows(
 
 
 def _correlation_rows(
-    group: str, names: tuple[str, ...], c: Components, cov: NDArray, z: float
+    group: str, names: tuple[str, ...], c: Components, cov: NDArray[Any], z: float
 ) -> list[dict[str, Any]]:
     out = []
     for i in range(len(names)):

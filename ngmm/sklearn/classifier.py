@@ -60,6 +60,8 @@ class MixedModelClassifier(ClassifierMixin, FormulaModel):
     >>> X, y = data[["urban", "district"]], data["use"]
     >>> model.fit(X, y).predict_proba(X.iloc[:1]).round(2).tolist()
     [[0.6, 0.4]]
+    >>> model.predict(X.iloc[:1]).tolist()
+    ['N']
     """
 
     def __init__(
@@ -110,10 +112,19 @@ class MixedModelClassifier(ClassifierMixin, FormulaModel):
         groups
             (n,) labels of the column ``groups`` of the formula, where X has none.
 
+        Returns
+        -------
+        MixedModelClassifier
+            The estimator itself, with ``fit_``.
+
         Raises
         ------
+        OptionError
+            If an option is not possible.
+        DataError
+            If y has one class only, or the column ``groups`` is not given.
         ValueError
-            If X or y cannot be used; the errors of `ngmm.fit` are ValueErrors too.
+            If X or y cannot be used otherwise.
         """
         # Before X: without X it forgets the names of the columns.
         y = column_or_1d(validate_data(self, "no_validation", y), warn=True)
@@ -123,7 +134,8 @@ class MixedModelClassifier(ClassifierMixin, FormulaModel):
         weights = checked_weights(sample_weight, frame)
         # Rows of weight zero are left out: they must not be all rows of a class.
         _two_classes(y if weights is None else y[weights > 0])
-        self.classes_, codes = _two_classes(y)
+        classes, codes = _two_classes(y)
+        self.classes_: NDArray[Any] = classes
         self._fit_to(
             frame,
             codes,
@@ -149,12 +161,31 @@ class MixedModelClassifier(ClassifierMixin, FormulaModel):
         groups
             (n,) labels of the column ``groups``; without them its effects are those of
             a new group.
+
+        Returns
+        -------
+        ndarray
+            (n, 2), in the order of ``classes_``.
         """
         p = self._predicted(X, groups)
         return np.column_stack([1.0 - p, p])
 
     def predict(self, X: Any, groups: Any = None) -> NDArray[Any]:
-        """The more probable class of each row, (n,); arguments as `predict_proba`."""
+        """The more probable class of each row.
+
+        Parameters
+        ----------
+        X
+            (n, features), the columns of the fit.
+        groups
+            (n,) labels of the column ``groups``; without them its effects are those of
+            a new group.
+
+        Returns
+        -------
+        ndarray
+            (n,) labels.
+        """
         p = self.predict_proba(X, groups)
         return self.classes_[p.argmax(axis=1)]
 

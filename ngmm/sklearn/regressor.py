@@ -119,10 +119,19 @@ class MixedModelRegressor(RegressorMixin, FormulaModel):
         groups
             (n,) labels of the column ``groups`` of the formula, where X has none.
 
+        Returns
+        -------
+        MixedModelRegressor
+            The estimator itself, with ``fit_``.
+
         Raises
         ------
+        OptionError
+            If an option is not possible, or the family counts successes of trials.
+        DataError
+            If the column ``groups`` of the formula is not given.
         ValueError
-            If X or y cannot be used; the errors of `ngmm.fit` are ValueErrors too.
+            If X or y cannot be used otherwise.
         """
         name = families.get(self.family, self.link).name
         if name in COUNTS:

@@ -150,5 +150,5 @@ def _probabilities(weights: Layers, x: Matrix) -> Matrix:
         return np.asarray(jax.nn.softmax(through(weights, x, jnp.tanh), axis=1))
 
 
-fit_weights = Compiled(_fit_weights, heavy=lambda _: True)
+fit_weights: Compiled = Compiled(_fit_weights, heavy=lambda _: True)
 """(x, codes, share, layout=number of groups) -> weights of the layers."""

@@ -97,8 +97,8 @@ def _forward(weights: Any, inputs: Any, *, layout: Any) -> Array:
     return jnp.concatenate([found[:-1].reshape(-1), found[-1, size - left :]])
 
 
-sum_losses = Compiled(_total_loss, heavy=lambda _: True)
+sum_losses: Compiled = Compiled(_total_loss, heavy=lambda _: True)
 """(weights, known, batches, data, layout=Static) -> sum of the losses."""
 
-output = Compiled(_forward, heavy=lambda _: True)
+output: Compiled = Compiled(_forward, heavy=lambda _: True)
 """(weights, inputs, layout=network) -> (n,) output."""

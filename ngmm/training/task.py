@@ -252,7 +252,7 @@ class _Basis(NamedTuple):
     to_coefficients: Vector
 
 
-def cast(a: Any, kind: np.dtype) -> Array:
+def cast(a: Any, kind: np.dtype[Any]) -> Array:
     """Floats in the precision of the networks; codes as they are."""
     a = jnp.asarray(a)
     return a.astype(kind) if jnp.issubdtype(a.dtype, jnp.floating) else a

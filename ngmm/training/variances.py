@@ -63,8 +63,8 @@ class VarianceSteps:
     """
 
     def __init__(self, design: Design, family: Family) -> None:
-        self.rows = _some_rows(design)
-        self.design = design if self.rows is None else _part(design, self.rows)
+        self.rows: NDArray[np.intp] | None = _some_rows(design)
+        self.design: Design = design if self.rows is None else _part(design, self.rows)
         self.family = family
         self.theta: Vector | None = None
         self._order = arrange(design.random).order

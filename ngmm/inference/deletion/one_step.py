@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def _diagonals(patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
 
 
 def drop_levels(
-    analysis: GaussianAnalysis | GeneralizedAnalysis, codes: NDArray, n_levels: int
+    analysis: GaussianAnalysis | GeneralizedAnalysis, codes: NDArray[Any], n_levels: int
 ) -> Dropped:
     """Estimates without each level of a factor.
 
@@ -169,7 +169,7 @@ def drop_levels(
 
 
 def _drop_gaussian(
-    analysis: GaussianAnalysis, codes: NDArray, n_levels: int
+    analysis: GaussianAnalysis, codes: NDArray[Any], n_levels: int
 ) -> Dropped:
     d, e, reml = analysis.design, analysis.estimate, analysis.model.reml
     p, q = len(e.beta), len(e.theta)
@@ -244,7 +244,7 @@ def _empty(n_levels: int, p: int, q: int) -> Dropped:
     )
 
 
-def _check_work(d: Design, component: Ints, codes: NDArray, p: int) -> None:
+def _check_work(d: Design, component: Ints, codes: NDArray[Any], p: int) -> None:
     """Refuse crossed factors of thousands of effects."""
     size = np.zeros(int(component.max()) + 1)
     for t in d.random:
@@ -262,7 +262,7 @@ def _check_work(d: Design, component: Ints, codes: NDArray, p: int) -> None:
 
 
 def _drop_generalized(
-    analysis: GeneralizedAnalysis, codes: NDArray, n_levels: int
+    analysis: GeneralizedAnalysis, codes: NDArray[Any], n_levels: int
 ) -> Dropped:
     e, problem = analysis.estimate, analysis.model.marginal.problem
     log_phi = None if e.phi is None else float(np.log(e.phi))

@@ -62,8 +62,8 @@ def _by_laplace(
     )
 
 
-by_quadrature = Compiled(_by_quadrature, heavy=single.evaluate.heavy)
-by_laplace = Compiled(_by_laplace, small=laplace.SMALL)
+by_quadrature: Compiled = Compiled(_by_quadrature, heavy=single.evaluate.heavy)
+by_laplace: Compiled = Compiled(_by_laplace, small=laplace.SMALL)
 
 
 def hold(z: Vector, chart: Chart, engine: Engine, max_steps: int = MAX_STEPS) -> Held:

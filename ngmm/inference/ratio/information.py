@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class Columns:
     n_levels: int
     Z: Matrix
 
-    def sparse(self):  # type: ignore[no-untyped-def]
+    def sparse(self) -> Any:
         """The (n, levels k) matrix, the k columns of a level together."""
         from scipy.sparse import csr_array
 

@@ -174,5 +174,5 @@ def _forms(
     return lax.map(one, (theta, jnp.arange(len(theta))))
 
 
-forms = Compiled(_forms)
+forms: Compiled = Compiled(_forms)
 """(theta (b, q), system, layout=) -> U'U, y'Py, tr A, tr A^2, each (b,)."""

@@ -314,5 +314,5 @@ def _sandwich(theta: Array, system: System, *, layout: Layout) -> tuple[Array, A
     return found.tail, found.tail_gradient
 
 
-sandwich = Compiled(_sandwich)
+sandwich: Compiled = Compiled(_sandwich)
 """(theta, system, layout=) -> C = T' V^-1 T and its derivatives in theta."""

@@ -45,7 +45,7 @@ Matrix = NDArray[np.float64]
 # anew: of the grid that all levels share,
 # and about each level, by the dimension of v.
 SHARED = (61, 121, 241)
-OWN = {1: (21, 41, 81), 2: (11, 19, 27), 3: (7, 11)}
+OWN: dict[int, tuple[int, ...]] = {1: (21, 41, 81), 2: (11, 19, 27), 3: (7, 11)}
 RADIUS = 6.5
 # Grids that close in on each level's posterior density after the first.
 PASSES = 3

@@ -412,11 +412,11 @@ def _always(_: LatentLayout) -> bool:
     return True
 
 
-value = Compiled(_value, heavy=_always)
+value: Compiled = Compiled(_value, heavy=_always)
 """(x, data, layout=) -> log-likelihood."""
 
-posterior_of = Compiled(_posterior, heavy=_always)
+posterior_of: Compiled = Compiled(_posterior, heavy=_always)
 """(x, data, layout=) -> Posterior of every chunk."""
 
-maximise = Compiled(_maximise, heavy=_always)
+maximise: Compiled = Compiled(_maximise, heavy=_always)
 """(x, data, penalty, max_steps, layout=) -> NewtonResult."""

@@ -234,5 +234,5 @@ def _eliminate_tail(
     return eliminate(theta, with_tail(tail, rows, layout), layout)
 
 
-eliminate_tail = Compiled(_eliminate_tail)
+eliminate_tail: Compiled = Compiled(_eliminate_tail)
 """(tail, theta, rows, layout=) -> Elimination of a model with these columns."""

@@ -91,7 +91,8 @@ class Best:
     """
 
     def __init__(self) -> None:
-        self.start, self.loss = np.inf, np.inf
+        self.start: float = np.inf
+        self.loss: float = np.inf
         self.weights: Weights | None = None
 
     def see(self, weights: Weights, loss: float, epoch: int) -> None:
@@ -135,7 +136,7 @@ class JointTask:
     learnt: NDArray[np.int32]
     held: NDArray[np.int32]
     warm_up: float
-    kind: np.dtype
+    kind: np.dtype[Any]
     best: Best = field(default_factory=Best)
 
     @property
@@ -470,11 +471,11 @@ def _read(weights: Weights, rows: Data, *, layout: Static) -> Array:
     return view(layers, network_outputs(weights, rows, layout), layout.adversary)
 
 
-read = Compiled(_read, heavy=lambda _: True)
+read: Compiled = Compiled(_read, heavy=lambda _: True)
 """(weights, rows, layout=Static) -> the hidden units that an adversary reads."""
 
-survey = Compiled(_survey, heavy=lambda _: True)
+survey: Compiled = Compiled(_survey, heavy=lambda _: True)
 """(weights, known, rows, layout=Static) -> Survey."""
 
-spreads = Compiled(_spreads, heavy=lambda _: True)
+spreads: Compiled = Compiled(_spreads, heavy=lambda _: True)
 """(weights, rows, layout=Static) -> scaling of the units with random slopes."""
