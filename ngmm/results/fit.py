@@ -553,7 +553,7 @@ class MixedModelFit:
             `ngmm.intervals.profile`. ``"bootstrap"``: from refits to simulated
             responses; see `ngmm.intervals.bootstrap`.
         **options
-            Of ``"profile"``: ``parameters``. Of ``"bootstrap"``: ``n``, ``seed``,
+            Of ``"profile"``: ``parameters``, ``progress``. Of ``"bootstrap"``: ``n``, ``seed``,
             ``kind``, ``resample``, ``cluster``, ``progress``.
 
         Returns
