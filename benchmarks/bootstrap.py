@@ -1,11 +1,13 @@
 """Bootstrap and profile intervals beside lme4 and mixedlm, one after the other.
 
-Run ``python benchmarks/bootstrap.py``. R with lme4, and mixedlm, are left out where
-they are not installed. The first time of ngmm includes compiling; the second does not.
+Run ``python benchmarks/bootstrap.py``; ``--write`` keeps the seconds. R with lme4, and
+mixedlm, are left out where they are not installed. The first time of ngmm includes
+compiling; the second does not.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import shutil
@@ -21,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 import ngmm
+from records import keep
 
 # Task, program, seconds of the first run, median seconds of later ones.
 Row = tuple[str, str, float, float | None]
@@ -57,9 +60,17 @@ PROBLEMS = (
 
 
 def main() -> None:
-    """Run all problems and print a table."""
+    """Run the problems, print a table, and keep it if asked to."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    names = [problem.name for problem in PROBLEMS]
+    parser.add_argument("--problems", nargs="+", choices=names, default=names)
+    parser.add_argument("--draws", type=int, help="default: what the problem says")
+    parser.add_argument("--write", action="store_true", help="keep the seconds")
+    ask = parser.parse_args()
+    rows = []
     print(f"{'problem':12}{'task':12}{'program':16}{'first s':>9}{'later s':>9}")
-    for problem in PROBLEMS:
+    chosen = [problem for problem in PROBLEMS if problem.name in ask.problems]
+    for problem in (p._replace(draws=ask.draws or p.draws) for p in chosen):
         data = ngmm.datasets.load(problem.name)
         for task, program, first, later in measure(problem, data):
             print(
@@ -67,6 +78,18 @@ def main() -> None:
                 + ("" if later is None else f"{later:9.2f}"),
                 flush=True,
             )
+            rows.append(
+                {
+                    "problem": problem.name,
+                    "task": task,
+                    "program": program,
+                    "draws": problem.draws,
+                    "first": first,
+                    "later": later,
+                }
+            )
+    if ask.write:
+        print(keep("bootstrap", rows))
 
 
 def measure(problem: Problem, data: pd.DataFrame) -> list[Row]:

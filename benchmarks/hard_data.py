@@ -10,25 +10,25 @@ exists and was well found is a false alarm. The exit status is 1 if an [OK] is f
     python benchmarks/hard_data.py                 # all 200, some minutes
     python benchmarks/hard_data.py --only 3 17     # these two, with their messages
     python benchmarks/hard_data.py --seed 2        # 200 others
-    python benchmarks/hard_data.py --json out.json
+    python benchmarks/hard_data.py --write         # keep all numbers
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brute_force import BruteForce, climb, newton_gain
 from hard_sets import N_SETS, SEED, HardSet, brute_force, hard_set
+from records import keep
 
 Vector = NDArray[np.float64]
 
@@ -228,6 +228,16 @@ def line(j: Judgement) -> str:
     )
 
 
+def _record(j: Judgement) -> dict[str, Any]:
+    verdicts = {"false_ok": j.false_ok, "false_alarm": j.false_alarm}
+    # Minus infinity where no other search was made has no place in JSON.
+    return {k: v for k, v in (asdict(j) | verdicts).items() if _finite(v)}
+
+
+def _finite(value: Any) -> bool:
+    return not isinstance(value, float) or bool(np.isfinite(value))
+
+
 def summary(found: Sequence[Judgement]) -> str:
     """Counts of verdicts, and the numbers of those that are false."""
     n_ok = sum(j.ok for j in found)
@@ -245,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fits of hard data sets, judged.")
     parser.add_argument("--only", type=int, nargs="+", help="numbers of data sets")
     parser.add_argument("--seed", type=int, default=SEED, help="other data sets")
-    parser.add_argument("--json", type=Path, help="file to write all numbers to")
+    parser.add_argument("--write", action="store_true", help="keep all numbers")
     options = parser.parse_args(argv)
     print(COLUMNS)
     found = []
@@ -254,8 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line(found[-1]), flush=True)
         if options.only:
             print(*found[-1].messages, np.round(found[-1].beta, 4), sep="\n")
-    if options.json:
-        options.json.write_text(json.dumps([asdict(j) for j in found], indent=1))
+    if options.write:
+        print(keep("hard_data", [_record(j) for j in found]))
     print(summary(found))
     return 1 if any(j.false_ok for j in found) else 0
 

@@ -14,15 +14,15 @@ import argparse
 import json
 import platform
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import ngmm
+from records import RESULTS, tabulate
 
-RESULTS = Path(__file__).parent / "results" / "item_response.json"
+RECORDS = RESULTS / "item_response.json"
 TWO = "correct ~ 0 + item + (nn(item, hidden=()) | student)"
 RASCH = "correct ~ 0 + item + (nn(item, shared=True) | student)"
 INTERCEPT = "correct ~ 0 + item + (1 | student)"
@@ -140,7 +140,8 @@ def main() -> None:
     }
     text = json.dumps(found, indent=2) + "\n"
     print(text)
-    RESULTS.write_text(text)
+    RECORDS.write_text(text)
+    tabulate(RECORDS)
     if not found["two_parameter"]["ok"]:
         raise SystemExit(1)
 

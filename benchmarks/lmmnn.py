@@ -24,8 +24,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ from ngmm import training
 from ngmm.estimation.stochastic import ACTIVATION, HIDDEN
 from ngmm.linalg import precise
 from ngmm.networks.resolve import network_for
+from records import RESULTS, tabulate
 
 Vector = NDArray[np.float64]
 
@@ -44,7 +45,8 @@ LEVELS = (100, 1_000, 10_000)
 VARIANCES = (0.1, 1.0, 10.0)
 FAMILIES = ("gaussian", "bernoulli")
 COVARIATES = [f"x{j}" for j in range(1, 11)]
-RESULTS = Path(__file__).parent / "results" / "lmmnn.json"
+RECORDS = RESULTS / "lmmnn.json"
+ROWS = 100_000
 
 # GPBoost: trees of depth 5, as many as a fifth of the levels to fit asks for.
 TREE = {
@@ -105,7 +107,7 @@ class Figures:
     status: str
 
 
-def simulate(cell: Cell, seed: int, split: str, n: int = 100_000) -> Data:
+def simulate(cell: Cell, seed: int, split: str, n: int = ROWS) -> Data:
     """One data set of the generator."""
     rng = np.random.default_rng([seed, cell.n_levels, round(10 * cell.variance)])
     X = rng.uniform(-1.0, 1.0, (n, 10))
@@ -242,10 +244,15 @@ METHODS: dict[str, Callable[[Cell, Data, int, bool], Fitted]] = {
 
 
 def run(
-    cell: Cell, seed: int, split: str, methods: Sequence[str], progress: bool
+    cell: Cell,
+    seed: int,
+    split: str,
+    methods: Sequence[str],
+    progress: bool,
+    n: int = ROWS,
 ) -> Iterator[Figures]:
     """Fit one data set by each method, and compare with the truth."""
-    data = simulate(cell, seed, split)
+    data = simulate(cell, seed, split, n)
     y, level, test = data.frame["y"].to_numpy(), data.level, data.test
     best = _scores(
         cell, y, level, test, data.f[~test], data.f[test], cell.variance, 1.0, split
@@ -371,11 +378,12 @@ def save(found: list[Figures]) -> None:
             for k in ("split", "family", "n_levels", "variance", "seed", "method")
         )
 
-    old = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    old = json.loads(RECORDS.read_text()) if RECORDS.exists() else []
     merged = {key(e): e for e in old} | {key(e): e for e in map(asdict, found)}
-    RESULTS.parent.mkdir(exist_ok=True)
+    RECORDS.parent.mkdir(exist_ok=True)
     text = json.dumps([merged[k] for k in sorted(merged)], indent=1)
-    RESULTS.write_text(text + "\n")
+    RECORDS.write_text(text + "\n")
+    tabulate(RECORDS)
 
 
 def _cell(text: str) -> Cell:
@@ -393,12 +401,16 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["ngmm"])
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="of the first repeat")
+    parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--progress", action="store_true")
     ask = parser.parse_args()
+    methods = [m for m in ask.methods if m != "gpboost" or find_spec("gpboost")]
+    if len(methods) < len(ask.methods):
+        print("gpboost: not installed")
     cells = ask.cells or [Cell(*c) for c in product(FAMILIES, LEVELS, VARIANCES)]
     for cell in cells:
         for seed in range(ask.seed, ask.seed + ask.repeats):
-            for figures in run(cell, seed, ask.split, ask.methods, ask.progress):
+            for figures in run(cell, seed, ask.split, methods, ask.progress, ask.rows):
                 print(line(figures), flush=True)
                 save([figures])
 

@@ -6,6 +6,9 @@ import statistics
 import sys
 from dataclasses import dataclass
 
+# The log-likelihood is approximated by iterative solvers, and no maximum to compare.
+ITERATIVE = "iterative"
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -25,6 +28,10 @@ class Measurement:
         Log-likelihood at the estimates.
     peak_mb
         Largest resident memory of the process, data and interpreter included.
+    kind
+        How the random effects were integrated out: ``"exact"``, ``"laplace"`` or
+        ``"quadrature"``. Log-likelihoods of one kind should be the same, but for
+        `ITERATIVE`, which are compared with none.
     """
 
     problem: str
@@ -35,6 +42,7 @@ class Measurement:
     later: tuple[float, ...] = ()
     loglik: float | None = None
     peak_mb: float | None = None
+    kind: str = "exact"
 
     @property
     def repeated(self) -> float | None:

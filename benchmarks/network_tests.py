@@ -15,7 +15,7 @@ against ``y ~ nn(x1, x2) + (1 | g)``. With ``--curve 0`` the rates are sizes.
                compared with the quantile of the simulated ones of all.
 
 Run, for instance, ``python benchmarks/network_tests.py --sets 200 --groups 30 100
---family gaussian bernoulli --curve 0 0.3 --test score``.
+--family gaussian bernoulli --curve 0 0.3 --test score``; ``--write`` keeps the rates.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
+
+from records import keep, kept
 
 ROWS, SD, LEVEL = 10, 0.7, 0.05
 LINEAR, NETWORK = "y ~ x1 + x2 + (1 | g)", "y ~ nn(x1, x2) + (1 | g)"
@@ -94,7 +96,9 @@ def main() -> None:
     parser.add_argument("--between", action="store_true", help="inputs of groups")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2, choices=[1, 2])
+    parser.add_argument("--write", action="store_true", help="keep the rates")
     args = parser.parse_args()
+    rows = []
     print("test       family     groups  curve  sets   rate     se  seconds")
     # Processes that are forked after jax has started threads may hang.
     context = get_context("spawn")
@@ -117,11 +121,27 @@ def main() -> None:
             se = np.sqrt(rate * (1.0 - rate) / len(found))
             seconds = time.perf_counter() - start
             test, groups, family, curve = cell
+            rows.append(
+                {
+                    "test": test,
+                    "family": family,
+                    "groups": groups,
+                    "curve": curve,
+                    "inputs": "of groups" if args.between else "of rows",
+                    "sets": len(found),
+                    "rejected": {"rate": float(rate), "error": float(se)},
+                    "seconds": round(seconds, 1),
+                }
+            )
             print(
                 f"{test:10} {family:10} {groups:6} {curve:6g} {len(found):5} "
                 f"{rate:6.1%} {se:6.1%} {seconds:8.0f}",
                 flush=True,
             )
+    if args.write:
+        names = ("test", "family", "groups", "curve", "inputs")
+        both = {tuple(r[k] for k in names): r for r in [*kept("network_tests"), *rows]}
+        print(keep("network_tests", list(both.values())))
 
 
 if __name__ == "__main__":

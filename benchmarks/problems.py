@@ -26,10 +26,15 @@ class Problem:
         Makes the data frame.
     statsmodels
         The model in the words of ``statsmodels.MixedLM``; None if it cannot be said.
+    gpboost
+        Fixed effects and grouping factors for ``gpboost.GPModel``, of random intercepts
+        only; None if it cannot be said.
     family
         Response distribution, with its usual link.
+    counts
+        Columns of successes and of trials of a binomial response.
     nodes
-        Nodes of adaptive quadrature that lme4 is given; others use their defaults.
+        Nodes of adaptive quadrature that ``lme4-quadrature`` is given.
     exact
         Maximum of the likelihood by brute-force integration, where it is known;
         otherwise the highest value that a program reaches counts.
@@ -42,10 +47,20 @@ class Problem:
     factors: tuple[str, ...]
     data: Callable[[], pd.DataFrame]
     statsmodels: dict[str, object] | None = None
+    gpboost: tuple[str, tuple[str, ...]] | None = None
     family: str = "gaussian"
+    counts: tuple[str, str] | None = None
     nodes: int = 1
     exact: float | None = None
-    adapters: tuple[str, ...] = ("ngmm", "lme4", "mixedlm", "statsmodels")
+    adapters: tuple[str, ...] = (
+        "ngmm",
+        "lme4",
+        "glmmTMB",
+        "mixedlm",
+        "statsmodels",
+        "gpboost",
+        "gpboost-cholesky",
+    )
 
 
 def _embedded(name: str) -> Callable[[], pd.DataFrame]:
@@ -107,7 +122,11 @@ def _million_binary() -> pd.DataFrame:
     return pd.DataFrame({"y": y, "x": x, "z": z, "g": g})
 
 
-_GENERALIZED = ("ngmm", "lme4", "glmmTMB", "mixedlm")
+_SLOPES = ("ngmm", "lme4", "glmmTMB", "mixedlm")
+_LAPLACE = ("ngmm-laplace", "lme4", "glmmTMB", "mixedlm", "gpboost")
+# One grouping factor: quadrature too. Several: GPBoost's default is another method.
+_BOTH = ("ngmm", "lme4-quadrature", *_LAPLACE)
+_CROSSED = (*_LAPLACE, "gpboost-cholesky")
 
 _PROBLEMS = (
     Problem(
@@ -128,6 +147,7 @@ _PROBLEMS = (
             "re_formula": "0",
             "vc_formula": {"plate": "0 + C(plate)", "sample": "0 + C(sample)"},
         },
+        ("1", ("plate", "sample")),
     ),
     Problem(
         "Pastes",
@@ -140,6 +160,7 @@ _PROBLEMS = (
             "re_formula": "1",
             "vc_formula": {"cask": "0 + C(cask)"},
         },
+        ("1", ("batch", "batch:cask")),
     ),
     Problem(
         "cake",
@@ -147,6 +168,7 @@ _PROBLEMS = (
         ("recipe", "temperature", "replicate"),
         _cake,
         {"formula": "angle ~ recipe * temperature", "groups": "mix"},
+        ("recipe * temperature", ("mix",)),
     ),
     Problem(
         "Exam",
@@ -164,6 +186,7 @@ _PROBLEMS = (
         "y ~ service + (1 | s) + (1 | d) + (1 | dept:service)",
         ("s", "d", "dept", "service"),
         _embedded("InstEval"),
+        gpboost=("service", ("s", "d", "dept:service")),
     ),
     Problem(
         "million",
@@ -177,10 +200,11 @@ _PROBLEMS = (
         "outcome ~ treatment * time + (1 | patientID)",
         ("patientID", "treatment"),
         _binary("toenail", "outcome", "moderate or severe"),
+        gpboost=("treatment * time", ("patientID",)),
         family="bernoulli",
         nodes=25,
         exact=-625.397515660,
-        adapters=_GENERALIZED,
+        adapters=_BOTH,
     ),
     Problem(
         "toenail-slope",
@@ -189,7 +213,7 @@ _PROBLEMS = (
         _binary("toenail", "outcome", "moderate or severe"),
         family="bernoulli",
         exact=-549.162286420,
-        adapters=_GENERALIZED,
+        adapters=_SLOPES,
     ),
     Problem(
         "schizophrenia-slope",
@@ -198,7 +222,7 @@ _PROBLEMS = (
         _embedded("schizophrenia"),
         family="bernoulli",
         exact=-613.704854165,
-        adapters=_GENERALIZED,
+        adapters=_SLOPES,
     ),
     Problem(
         "Contraception-slope",
@@ -207,15 +231,46 @@ _PROBLEMS = (
         _binary("Contraception", "use", "Y"),
         family="bernoulli",
         exact=-1180.007741459,
-        adapters=_GENERALIZED,
+        adapters=_SLOPES,
     ),
     Problem(
         "VerbAgg",
         "r2 ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)",
         ("Gender", "btype", "situ", "id", "item"),
         _binary("VerbAgg", "r2", "Y"),
+        gpboost=("Anger + Gender + btype + situ", ("id", "item")),
         family="bernoulli",
-        adapters=_GENERALIZED,
+        adapters=_CROSSED,
+    ),
+    Problem(
+        "cbpp",
+        "cbind(incidence, size - incidence) ~ period + (1 | herd)",
+        ("herd", "period"),
+        _embedded("cbpp"),
+        gpboost=("period", ("herd",)),
+        family="binomial",
+        counts=("incidence", "size"),
+        nodes=25,
+        adapters=_BOTH,
+    ),
+    Problem(
+        "Salamanders",
+        "count ~ mined + spp + (1 | site)",
+        ("mined", "spp", "site"),
+        _embedded("Salamanders"),
+        gpboost=("mined + spp", ("site",)),
+        family="poisson",
+        nodes=25,
+        adapters=_BOTH,
+    ),
+    Problem(
+        "grouseticks",
+        "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | INDEX) + (1 | LOCATION)",
+        ("YEAR", "BROOD", "INDEX", "LOCATION"),
+        _embedded("grouseticks"),
+        gpboost=("YEAR + cHEIGHT", ("BROOD", "INDEX", "LOCATION")),
+        family="poisson",
+        adapters=_CROSSED,
     ),
     Problem(
         "million-binary",

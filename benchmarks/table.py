@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from measurement import Measurement
+from measurement import ITERATIVE, Measurement
 from startup import Startup
 
 AGREE = 1e-3  # of a log-likelihood: what default optimisers leave open
+LME4 = ("lme4", "lme4-quadrature")
 
 HEADER = (
     "problem",
     "program",
+    "integral",
     "first fit, s",
     "later fits, s",
     "first / lme4",
@@ -19,6 +21,7 @@ HEADER = (
     "peak, MB",
     "log-likelihood",
     "agrees",
+    "less exact",
 )
 
 
@@ -27,15 +30,25 @@ def best_loglik(measurements: Sequence[Measurement]) -> float | None:
     return max((m.loglik for m in measurements if m.loglik is not None), default=None)
 
 
-def agrees(
-    measurement: Measurement, best: float | None, exact: float | None = None
-) -> bool:
-    """Whether a program reached the exact maximum, or else the best one found."""
+def agrees(measurement: Measurement, same: Sequence[Measurement]) -> bool:
+    """Whether a program reached the best log-likelihood of its kind of integral.
+
+    Different integrals have different maxima: only programs that take the same one
+    maximise the same function.
+    """
+    best = best_loglik([m for m in same if m.kind == measurement.kind])
     if measurement.loglik is None or best is None:
         return False
-    if exact is not None:
-        return abs(measurement.loglik - exact) <= AGREE
     return best - measurement.loglik <= AGREE
+
+
+def ratio_base(
+    measurement: Measurement, same: Sequence[Measurement]
+) -> Measurement | None:
+    """The fit of lme4 to divide by: by the same kind of integral if there is one."""
+    theirs = [m for m in same if m.adapter in LME4 and m.repeated is not None]
+    alike = [m for m in theirs if m.kind == measurement.kind]
+    return next(iter([*alike, *theirs]), None)
 
 
 def comparison(
@@ -45,9 +58,8 @@ def comparison(
     rows = [HEADER]
     for problem in dict.fromkeys(m.problem for m in measurements):
         same = [m for m in measurements if m.problem == problem]
-        reference = next((m for m in same if m.adapter == "lme4"), None)
         known = (exact or {}).get(problem)
-        rows += [_row(m, reference, best_loglik(same), known) for m in same]
+        rows += [_row(m, same, known) for m in same]
     return _markdown(rows)
 
 
@@ -60,22 +72,23 @@ def startup_table(startup: Startup) -> str:
 
 
 def _row(
-    m: Measurement,
-    reference: Measurement | None,
-    best: float | None,
-    exact: float | None,
+    m: Measurement, same: Sequence[Measurement], exact: float | None
 ) -> tuple[str, ...]:
     program = f"{m.adapter} {m.version}".strip()
-    if m.status != "ok" or m.loglik is None or best is None:
+    if m.status != "ok" or m.loglik is None:
         return m.problem, program, m.status, *[""] * (len(HEADER) - 3)
+    reference = ratio_base(m, same)
     base = reference.repeated if reference else None
-    off = f"no: {best - m.loglik:.2g} lower"
-    if exact is not None:
-        off = f"no: off by {m.loglik - exact:+.2g}"
-    verdict = "yes" if agrees(m, best, exact) else off
+    best = best_loglik([other for other in same if other.kind == m.kind])
+    verdict = f"no: {(best or m.loglik) - m.loglik:.2g} lower"
+    if agrees(m, same):
+        verdict = "yes"
+    if m.kind == ITERATIVE:
+        verdict = "not compared"
     return (
         m.problem,
         program,
+        m.kind,
         _number(m.first),
         _number(m.repeated if m.later else None),
         _ratio(m.first, base),
@@ -83,6 +96,7 @@ def _row(
         "" if m.peak_mb is None else f"{m.peak_mb:.0f}",
         f"{m.loglik:.4f}",
         verdict,
+        "" if exact is None else f"{m.loglik - exact:+.1g}",
     )
 
 

@@ -6,20 +6,23 @@ compared with an accurate rule. What lies beyond the radius weighs about exp(-c^
 so log10 |error| falls along a line in c^2, of slope -1 / (2 ln 10) = -0.217; the
 spacing of the nodes, which does not change along a line, sets a floor.
 
-Run ``python benchmarks/truncated_rule.py`` for the table; with matplotlib installed, it
-also writes ``docs/images/truncated-rule.svg``.
+Run ``python benchmarks/truncated_rule.py`` for the table; ``--write`` keeps it, and
+draws ``docs/images/truncated-rule.svg`` if matplotlib is installed.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import ngmm
+from records import COMMITTED, RESULTS, keep
 
 SD = 1.5
+IMAGE = "truncated-rule.svg"
 SPACINGS = (1.5, 1.0, 0.75, 0.5, 0.25)
 RADII = np.arange(1.0, 8.26, 0.5)
 
@@ -86,14 +89,28 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 
 def main() -> None:
-    """Print the table and draw it if possible."""
+    """Print the table; keep and draw it if asked to."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="keep the errors")
+    ask = parser.parse_args()
     table = errors(simulate())
     print(table.map("{:.1e}".format).to_string())
     print(f"slope of log10 error in radius^2: {slope(table):.3f} (Gaussian: -0.217)")
+    if not ask.write:
+        return
+    rows = [
+        {
+            "radius": float(radius),
+            "spacing": spacing,
+            "error": float(table[spacing].loc[radius]),
+        }
+        for radius in RADII
+        for spacing in SPACINGS
+    ]
+    print(keep("truncated_rule", rows))
+    images = Path(__file__).resolve().parents[1] / "docs" / "images"
     try:
-        draw(
-            table, Path(__file__).parents[1] / "docs" / "images" / "truncated-rule.svg"
-        )
+        draw(table, (images if RESULTS == COMMITTED else RESULTS) / IMAGE)
     except ImportError:
         print("matplotlib is not installed: no picture")
 

@@ -134,8 +134,8 @@ def fit(
         Seed of the starting weights of networks, and of everything random that is later
         asked of the fit.
     progress
-        Whether long fits of networks show how far they are; ``"auto"``: on a terminal or
-        in a notebook.
+        Whether long fits of networks show how far they are; ``"auto"``: on a terminal
+        or in a notebook.
     **unknown
         Refused, with the spelling that was probably meant.
 

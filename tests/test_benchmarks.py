@@ -118,6 +118,21 @@ def test_integrals_of_one_kind_are_compared(table: Any) -> None:
     assert [row[10] for row in rows] == ["+0", "-0.02", "-2", "-2", "-2"]
 
 
+def test_approximate_log_likelihoods_are_compared_with_none(table: Any) -> None:
+    measurements = [
+        measured("ngmm-laplace", -890.2713, (1.0,), "laplace"),
+        measured("gpboost-cholesky", -890.2713, (1.0,), "laplace"),
+        # Above the maximum, as iterative solvers may report it.
+        measured("gpboost", -888.7116, (1.0,), "iterative"),
+    ]
+    rows = cells_of(table.comparison(measurements))
+    assert [row[9] for row in rows] == ["yes", "yes", "not compared"]
+    assert table.agrees(measurements[0], measurements)
+    # A better value of the same kind is held against a program, whoever found it.
+    better = [*measurements, measured("glmmTMB", -890.0, (1.0,), "laplace")]
+    assert not table.agrees(measurements[0], better)
+
+
 def test_every_script_is_a_comparison_or_a_helper() -> None:
     from comparisons import COMPARISONS, HELPERS, parts
 

@@ -30,6 +30,7 @@ def time_fits(
     problem: Problem,
     repeats: int,
     fit: Callable[[], float],
+    kind: str = "exact",
 ) -> Measurement:
     """Call ``fit``, which returns a log-likelihood, once and ``repeats`` times more."""
     seconds: list[float] = []
@@ -47,4 +48,5 @@ def time_fits(
         later=tuple(seconds[1:]),
         loglik=loglik,
         peak_mb=peak_mb(),
+        kind=kind,
     )

@@ -26,6 +26,7 @@ their standard errors.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 import ngmm
 from ngmm.networks import Autoencoder
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "autoencoder.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import RESULTS
+
+RECORDS = RESULTS / "autoencoder.json"
 CODE = 6
 OTHERS = ("plain", "plain, code + 2", "plain by image")
 HIGHER = ("seen", "new", "Davies-Bouldin")
@@ -128,4 +132,4 @@ def differences(frame: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     ask = digits.options(str(__doc__)).parse_args()
-    digits.report(one, differences, ask, RESULTS)
+    digits.report(one, differences, ask, RECORDS)

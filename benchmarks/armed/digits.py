@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -40,7 +41,10 @@ import pandas as pd
 import ngmm
 from ngmm.networks import CNN, Autoencoder, Inputs
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "digits.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import RESULTS, tabulate
+
+RECORDS = RESULTS / "digits.json"
 FORMULAS = {
     "ngmm": "y ~ nn(image, net=cnn) + (1 + nn(net=cnn) || cluster)",
     "intercepts": "y ~ nn(image, net=cnn) + (1 | cluster)",
@@ -138,19 +142,19 @@ class Split(NamedTuple):
 def split(ask: argparse.Namespace, seed: int) -> Split:
     """One data set."""
     data = ngmm.datasets.digits(
-        n_clusters=CLUSTERS,
+        n_clusters=ask.clusters,
         n_rows=ask.rows,
         contrast=ask.contrast,
         shift=ask.shift,
         sd_share=ask.sd_share,
         confounding=ask.confounding,
-        n_unconfounded=NEW,
+        n_unconfounded=ask.new,
         reuse=True,
         noise=ask.noise,
         seed=seed,
     ).data
     rng = np.random.default_rng(seed)
-    known = data["cluster"] < CLUSTERS - NEW
+    known = data["cluster"] < ask.clusters - ask.new
     # No image of the test rows is among those learnt from, in any cluster.
     held = (rng.random(data["source"].max() + 1) < 0.25)[data["source"]]
     place: Any = pd.Series(np.arange(len(known)))[known & ~held]
@@ -221,6 +225,8 @@ def options(text: str) -> argparse.ArgumentParser:
     """What both scripts ask for."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--clusters", type=int, default=CLUSTERS)
+    parser.add_argument("--new", type=int, default=NEW, help="of them, new ones")
     parser.add_argument("--rows", type=int, default=200, help="rows of a cluster")
     parser.add_argument("--learn", type=int, default=20, help="to learn from")
     parser.add_argument("--epochs", type=int, default=100)
@@ -253,7 +259,8 @@ def report(
     if ask.write:
         kept = {"version": ngmm.__version__, "options": vars(ask), "rows": rows}
         path.write_text(json.dumps(kept, indent=1) + "\n")
+        tabulate(path)
 
 
 if __name__ == "__main__":
-    report(one, differences, options(str(__doc__)).parse_args(), RESULTS)
+    report(one, differences, options(str(__doc__)).parse_args(), RECORDS)

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,10 @@ import pandas as pd
 
 import ngmm
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "cluster_effects.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import RESULTS, tabulate
+
+RECORDS = RESULTS / "cluster_effects.json"
 FORMULA, SDS = "y ~ nn(x1, x2) + (1 + x1 || g)", (0.6, 0.4)
 FAMILIES = ("gaussian", "bernoulli")
 STRENGTH = 0.3
@@ -61,14 +66,14 @@ def fit(data: pd.DataFrame, family: str, strength: float) -> Any:
         )
 
 
-def sds(sets: int) -> list[dict[str, Any]]:
+def sds(sets: int, families: Sequence[str], rows_each: int) -> list[dict[str, Any]]:
     """Estimates over the truth."""
     rows: list[dict[str, Any]] = []
-    for family in FAMILIES:
+    for family in families:
         for strength in (0.0, STRENGTH):
             found = []
             for seed in range(sets):
-                data = simulate(family, 50, 100, seed)
+                data = simulate(family, 50, rows_each, seed)
                 v = fit(data, family, strength).varcorr().to_frame()
                 found.append(v["sd"].to_numpy()[:2] / SDS)
             ratio = np.array(found)
@@ -133,14 +138,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("what", choices=["sd", "cost"])
     parser.add_argument("--sets", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=100, help="rows of a group")
+    parser.add_argument("--repeats", type=int, default=5, help="for the cost")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--write", action="store_true")
     ask = parser.parse_args()
-    rows = sds(ask.sets) if ask.what == "sd" else cost()
+    if ask.what == "sd":
+        rows = sds(ask.sets, ask.families, ask.rows)
+    else:
+        rows = cost(ask.repeats)
     print(pd.DataFrame(rows).round(3).to_string(index=False))
     if ask.write:
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        kept = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
         kept[ask.what] = {"version": ngmm.__version__, "rows": rows}
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        RECORDS.write_text(json.dumps(kept, indent=1) + "\n")
+        tabulate(RECORDS)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -32,7 +33,10 @@ import pandas as pd
 
 import ngmm
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "spirals.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import RESULTS, tabulate
+
+RECORDS = RESULTS / "spirals.json"
 SLOPES = "y ~ nn(x1, x2) + (1 + nn || cluster)"
 PROBES = "y ~ nn(x1, x2, probe1, probe2) + (1 + nn || cluster)"
 FOLDS, LABELLED = 10, 20
@@ -56,14 +60,14 @@ def balanced(probability: Any, data: Any) -> float:
     return float(right.groupby(data["y"]).mean().mean())
 
 
-def seen() -> list[dict[str, float]]:
+def seen(ask: argparse.Namespace) -> list[dict[str, float]]:
     """Ten folds within cluster and class."""
-    data: Any = ngmm.datasets.spirals().data
+    data: Any = ngmm.datasets.spirals(n_rows=ask.rows).data
     each = data.groupby(["cluster", "y"])
     fold = each.cumcount() * FOLDS // each["y"].transform("size")
     rng = np.random.default_rng(0)
     rows: list[dict[str, float]] = []
-    for k in range(FOLDS):
+    for k in range(ask.folds):
         test, start = data[fold == k], time.perf_counter()
         found = fit(SLOPES, data[fold != k])
         mixed = test.assign(cluster=rng.permutation(test["cluster"]))
@@ -79,11 +83,11 @@ def seen() -> list[dict[str, float]]:
     return rows
 
 
-def unseen() -> list[dict[str, float]]:
+def unseen(ask: argparse.Namespace) -> list[dict[str, float]]:
     """Each cluster left out once."""
-    data: Any = ngmm.datasets.spirals().data
+    data: Any = ngmm.datasets.spirals(n_rows=ask.rows).data
     rows: list[dict[str, float]] = []
-    for j in range(10):
+    for j in range(ask.folds):
         start, held = time.perf_counter(), data[data["cluster"] == j]
         found = fit(SLOPES, data[data["cluster"] != j])
         shuffled = held.sample(frac=1.0, random_state=j)
@@ -104,11 +108,11 @@ def unseen() -> list[dict[str, float]]:
 
 def probes(ask: argparse.Namespace) -> list[dict[str, float]]:
     """Confounded data with two probes, each cluster left out once."""
-    made = ngmm.datasets.spirals("confounded", n_probes=2)
+    made = ngmm.datasets.spirals("confounded", n_probes=2, n_rows=ask.rows)
     data: Any = made.data
     rows: list[dict[str, float]] = []
     inputs = ["x1", "x2", "probe1", "probe2"]
-    for j in range(10):
+    for j in range(ask.folds):
         start = time.perf_counter()
         rng, held = np.random.default_rng(j), data[data["cluster"] == j]
         others = data[data["cluster"] != j]
@@ -156,20 +160,23 @@ def main() -> None:
     parser.add_argument("--population", type=float, default=0.0)
     parser.add_argument("--decay", type=float, default=0.3)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--rows", type=int, default=1000, help="rows of a cluster")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="folds, or clusters")
     parser.add_argument("--write", action="store_true")
     ask = parser.parse_args()
     if ask.what == "probes":
         rows = probes(ask)
         name = f"probes, strength {ask.strength:g}, decay {ask.decay:g}"
     else:
-        rows, name = {"seen": seen, "unseen": unseen}[ask.what](), ask.what
+        rows, name = {"seen": seen, "unseen": unseen}[ask.what](ask), ask.what
     frame = pd.DataFrame(rows)
     table = pd.DataFrame({"mean": frame.mean(), "error": frame.sem()}).round(4)
     print(f"{name}\n{table}")
     if ask.write:
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        kept = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
         kept[name] = {"version": ngmm.__version__, "rows": rows}
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        RECORDS.write_text(json.dumps(kept, indent=1) + "\n")
+        tabulate(RECORDS)
 
 
 if __name__ == "__main__":

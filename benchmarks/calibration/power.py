@@ -1,7 +1,8 @@
 """Power of the test of a network against linear terms, beside mgcv's smooth test.
 
-``python benchmarks/calibration/power.py --sets 500``. The linear predictor is that of
-`simulate.linear` with a curve of growing size; size is the row with a curve of zero.
+``python benchmarks/calibration/power.py --sets 300 --write``. The linear predictor is
+that of `simulate.linear` with a curve of growing size; size is the row with a curve of
+zero.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import argparse
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +28,10 @@ import ngmm
 import simulate
 from ngmm.comparison.score import score_test
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import keep, kept
+
+LEVEL = 0.05
 SCRIPT = Path(__file__).resolve().parent / "smooth_mgcv.R"
 
 
@@ -54,27 +62,62 @@ def theirs(seeds: range, groups: int, family: str, curve: float) -> list[float]:
     return [float(x) for x in run.stdout.split()]
 
 
+def rates(
+    family: str, groups: int, curve: float, p: Mapping[str, Sequence[float]]
+) -> Iterator[dict[str, Any]]:
+    """Rejections of each program, as they are kept."""
+    for method, values in p.items():
+        if values:
+            rejected = np.array(values) < LEVEL
+            yield {
+                "family": family,
+                "groups": groups,
+                "curve": curve,
+                "sets": len(values),
+                "method": method,
+                "rejected": {
+                    "rate": float(rejected.mean()),
+                    "error": float(rejected.std() / len(values) ** 0.5),
+                },
+            }
+
+
 def main() -> None:
-    """Print a table."""
+    """Print a table, and keep it if asked to."""
     parser = argparse.ArgumentParser(description="Power against linear terms")
     parser.add_argument("--sets", type=int, default=500)
     parser.add_argument("--groups", type=int, default=30)
     parser.add_argument("--family", default="gaussian")
     parser.add_argument("--curves", type=float, nargs="+", default=[0.0, 0.15, 0.3])
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--write", action="store_true")
     ask = parser.parse_args()
     seeds = range(ask.sets)
     context = get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    found: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(ask.workers, mp_context=context) as pool:
         for curve in ask.curves:
             one = partial(ours, groups=ask.groups, family=ask.family, curve=curve)
-            p = list(pool.map(one, seeds, chunksize=10))
-            q = theirs(seeds, ask.groups, ask.family, curve)
-            rates = [np.mean(np.array(v) < 0.05) if v else np.nan for v in (p, q)]
+            p = {
+                "ngmm": list(pool.map(one, seeds, chunksize=10)),
+                "mgcv": theirs(seeds, ask.groups, ask.family, curve),
+            }
+            found += rates(ask.family, ask.groups, curve, p)
+            each = [r for r in found if r["curve"] == curve]
+            text = ", ".join(
+                f"{r['method']} {r['rejected']['rate']:.3f} "
+                f"({r['rejected']['error']:.3f})"
+                for r in each
+            )
             print(
-                f"{ask.family} {ask.groups} groups, curve {curve:g}: "
-                f"ngmm {rates[0]:.3f}, mgcv {rates[1]:.3f} ({ask.sets} sets)",
+                f"{ask.family} {ask.groups} groups, curve {curve:g}: {text} "
+                f"({ask.sets} sets)",
                 flush=True,
             )
+    if ask.write:
+        names = ("family", "groups", "curve", "method")
+        rows = {tuple(r[k] for k in names): r for r in [*kept("power"), *found]}
+        print(keep("power", list(rows.values())))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +21,10 @@ from typing import Any
 import numpy as np
 from cells import CELLS, Counts
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "calibration.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import COMMITTED, RESULTS, tabulate
+
+RECORDS = RESULTS / "calibration.json"
 
 
 def one(task: tuple[str, int]) -> Counts | str:
@@ -62,9 +66,10 @@ def run(name: str, sets: int, first: int, workers: int) -> dict[str, Any]:
 
 def save(record: dict[str, Any]) -> None:
     """Keep the rates of a cell in place of earlier ones."""
-    old = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    old = json.loads(RECORDS.read_text()) if RECORDS.exists() else []
     kept = [r for r in old if r["cell"] != record["cell"]]
-    RESULTS.write_text(json.dumps([*kept, record], indent=1) + "\n")
+    RECORDS.write_text(json.dumps([*kept, record], indent=1) + "\n")
+    tabulate(RECORDS)
 
 
 def main() -> None:
@@ -85,7 +90,8 @@ def main() -> None:
             )
         if record["failed"]:
             print(f"    failed {record['failed']}: {record['why']}", flush=True)
-        if ask.sets is None:
+        # Fewer data sets than the cell is worth do not replace those on file.
+        if ask.sets is None or RESULTS != COMMITTED:
             save(record)
 
 

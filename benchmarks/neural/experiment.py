@@ -15,9 +15,11 @@ from typing import Any
 
 from methods import METHODS
 from report import table
-from task import Answer, Impossible, Task
+from task import Answer, Impossible, Task, first_groups
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from records import RESULTS, tabulate
+
 OURS = ("ngmm", "linear")
 
 Scores = Mapping[str, float | None]
@@ -80,6 +82,8 @@ def run(experiment: Experiment, options: argparse.Namespace) -> list[dict[str, A
     rows = []
     for k in range(options.first, options.first + options.seeds_of(experiment)):
         task = experiment.task(k)
+        if options.groups:
+            task = first_groups(task, options.groups)
         for name in options.methods or experiment.methods:
             row = {"experiment": experiment.name, "method": name, "replicate": k}
             row |= answer(experiment, name, task, options.threads)
@@ -141,6 +145,7 @@ def store(rows: Sequence[Mapping[str, Any]]) -> None:
             kept = {key(row): row for row in [*_read(path), *good]}
             lines = ",\n".join(json.dumps(kept[k]) for k in sorted(kept))
             path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+            tabulate(path)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -175,6 +180,7 @@ def _options(
         type=lambda text: tuple(text.split(",")),
         help=f"with commas between, of {', '.join(METHODS)}",
     )
+    parser.add_argument("--groups", type=int, help="the first so many groups only")
     parser.add_argument("--threads", type=int, default=2, help="of the boosted trees")
     parser.add_argument(
         "--write", action="store_true", help="keep the rows in benchmarks/results/"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -93,6 +93,15 @@ class Answer:
 
 class Impossible(Exception):  # noqa: N818 - an outcome to report, not a failure
     """The task is outside a method's model."""
+
+
+def first_groups(task: Task, n: int) -> Task:
+    """The rows of the first `n` groups only, to see that all runs."""
+    few = list(task.train[task.group].unique()[:n])
+    train = task.train[task.group].isin(few)
+    test = task.test[task.group].isin(few)
+    f = None if task.f is None else task.f[test.to_numpy()]
+    return replace(task, train=task.train[train], test=task.test[test], f=f)
 
 
 def function_error(task: Task, answer: Answer) -> float | None:

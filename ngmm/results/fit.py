@@ -553,8 +553,8 @@ class MixedModelFit:
             `ngmm.intervals.profile`. ``"bootstrap"``: from refits to simulated
             responses; see `ngmm.intervals.bootstrap`.
         **options
-            Of ``"profile"``: ``parameters``, ``progress``. Of ``"bootstrap"``: ``n``, ``seed``,
-            ``kind``, ``resample``, ``cluster``, ``progress``.
+            Of ``"profile"``: ``parameters``, ``progress``. Of ``"bootstrap"``: ``n``,
+            ``seed``, ``kind``, ``resample``, ``cluster``, ``progress``.
 
         Returns
         -------

@@ -10,39 +10,52 @@ from pathlib import Path
 from measurement import Measurement, peak_mb
 from problems import Problem
 
-SCRIPT = Path(__file__).with_name("lme4_fit.R")
+SCRIPT = Path(__file__).with_name("r_fit.R")
 
 
 def measure_lme4(problem: Problem, csv: Path, repeats: int) -> Measurement:
-    """Whole calls of ``lmer`` or ``glmer`` with their default optimisers."""
-    return _measure("lme4", problem, csv, repeats)
+    """Whole calls of ``lmer``, or of ``glmer`` with Laplace's approximation."""
+    kind = "exact" if problem.family == "gaussian" else "laplace"
+    return _measure("lme4", "lme4", problem, csv, repeats, 1, kind)
+
+
+def measure_lme4_quadrature(problem: Problem, csv: Path, repeats: int) -> Measurement:
+    """Whole calls of ``glmer`` with adaptive nodes, for one random intercept."""
+    name = "lme4-quadrature"
+    if problem.nodes == 1:
+        return Measurement(problem.name, name, "not possible")
+    return _measure(name, "lme4", problem, csv, repeats, problem.nodes, "quadrature")
 
 
 def measure_glmmtmb(problem: Problem, csv: Path, repeats: int) -> Measurement:
     """Whole calls of ``glmmTMB``, which uses Laplace's approximation."""
-    return _measure("glmmTMB", problem, csv, repeats)
+    kind = "exact" if problem.family == "gaussian" else "laplace"
+    return _measure("glmmTMB", "glmmTMB", problem, csv, repeats, 1, kind)
 
 
-def _measure(name: str, problem: Problem, csv: Path, repeats: int) -> Measurement:
+def _measure(
+    name: str,
+    package: str,
+    problem: Problem,
+    csv: Path,
+    repeats: int,
+    nodes: int,
+    kind: str,
+) -> Measurement:
     rscript = shutil.which("Rscript")
     if rscript is None:
         return Measurement(problem.name, name, "not installed")
-    factors = ",".join(problem.factors)
+    arguments = (
+        str(csv),
+        problem.formula,
+        ",".join(problem.factors),
+        str(repeats),
+        problem.family,
+        str(nodes),
+        package,
+    )
     run = subprocess.run(
-        [
-            rscript,
-            str(SCRIPT),
-            str(csv),
-            problem.formula,
-            factors,
-            str(repeats),
-            problem.family,
-            str(problem.nodes),
-            name,
-        ],
-        check=False,
-        capture_output=True,
-        text=True,
+        [rscript, str(SCRIPT), *arguments], check=False, capture_output=True, text=True
     )
     if run.returncode != 0:
         reason = (run.stderr.strip() or "no message").splitlines()[-1]
@@ -59,4 +72,5 @@ def _measure(name: str, problem: Problem, csv: Path, repeats: int) -> Measuremen
         later=tuple(result["seconds"][1:]),
         loglik=result["loglik"],
         peak_mb=peak_mb(of_children=True),
+        kind=kind,
     )
