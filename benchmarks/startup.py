@@ -11,6 +11,7 @@ from dataclasses import dataclass
 COMMANDS = {
     "import jax, pandas": ["-c", "import jax, pandas"],
     "import ngmm": ["-c", "import ngmm"],
+    "import ngmm, and look at ngmm.fit": ["-c", "import ngmm; ngmm.fit"],
     "fit sleepstudy, print the summary": ["-m", "ngmm", "demo"],
 }
 

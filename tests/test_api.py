@@ -163,6 +163,7 @@ def test_the_rule_is_part_of_the_model(counts: MixedModelFit) -> None:
     assert counts.model.family is ngmm.families.get("poisson")
 
 
+@pytest.mark.slow
 def test_an_optax_transformation(seizures: pd.DataFrame, counts: MixedModelFit) -> None:
     optax = pytest.importorskip("optax")
     fit = ngmm.fit(

@@ -69,6 +69,13 @@ def test_a_figure_that_is_not_shown_is_reported(tmp_path: Path) -> None:
     assert ran.problems == ("page.md: 1 figures are drawn and not shown",)
 
 
+def test_a_decimal_may_be_rounded_the_other_way() -> None:
+    assert executed.same("6.88 of 3", "6.87 of 3", nearly=False)
+    assert executed.same("1.5e-06", "1.6e-06", nearly=False)
+    assert not executed.same("6.88 of 3", "6.86 of 3", nearly=False)
+    assert not executed.same("6.88 of 3", "6.88 of 4", nearly=False)
+
+
 def test_numbers_of_trained_networks_may_differ_a_little() -> None:
     assert executed.same("error 0.50 in 3", "error 0.55  in 3", nearly=True)
     assert not executed.same("error 0.50 in 3", "error 0.55 in 3", nearly=False)

@@ -17,6 +17,7 @@ from ngmm.errors import OptionError, did_you_mean
 from ngmm.inference.quantiles import check_level
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Column, Label, Text
+from ngmm.results.headings import headings
 from ngmm.results.table import Table, Tabled
 
 Values = dict[tuple[str, str], dict[str, float]]
@@ -170,7 +171,7 @@ def side_by_side(
     {'m0': 0.802, 'm1': 1.502}
     """
     _check_fits(fits)
-    heads = _names(names, len(fits))
+    heads = headings(names, [f"m{i}" for i in range(len(fits))])
     if statistic is not None and statistic not in STATISTICS:
         hint = did_you_mean(statistic, STATISTICS) or "."
         raise OptionError(
@@ -198,20 +199,6 @@ def _check_fits(fits: tuple[Any, ...]) -> None:
             )
     if not fits:
         raise OptionError("side_by_side takes one fit or more: ngmm.side_by_side(m0)")
-
-
-def _names(names: Sequence[str] | None, n: int) -> list[str]:
-    if names is None:
-        return [f"m{i}" for i in range(n)]
-    if isinstance(names, str) or len(names) != n:
-        given = repr(names) if isinstance(names, str) else f"{len(names)} of them"
-        raise OptionError(
-            f"names= must be a list of {n}, one for each fit; got {given}"
-        )
-    heads = [str(name) for name in names]
-    if len(set(heads)) < n:
-        raise OptionError(f"names= must differ from each other; got {heads}")
-    return heads
 
 
 def _values(fit: MixedModelFit, level: float, *, exponentiate: bool) -> Values:

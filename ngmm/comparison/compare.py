@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from ngmm.inference.latent import LatentAnalysis
 from ngmm.progress import ProgressLine, check_progress
 from ngmm.results import MixedModelFit
 from ngmm.results.columns import Column, Label, Number, Text
+from ngmm.results.headings import headings
 from ngmm.results.simulation import check_count, check_seed
 from ngmm.results.table import Table
 
@@ -60,6 +62,7 @@ class Held:
 
 def compare(
     *fits: MixedModelFit,
+    names: Sequence[str] | None = None,
     folds: int = 10,
     new: str = "groups",
     by: str | None = None,
@@ -82,6 +85,8 @@ def compare(
     ----------
     *fits
         Two fitted models or more, of the same response and rows.
+    names
+        What the models are called in the table; None for their formulas.
     folds
         Number of folds; with fewer groups than that, as many as there are groups.
     new
@@ -98,7 +103,7 @@ def compare(
     Returns
     -------
     Table
-        A row for each model, named by its formula, the best first. Columns: family
+        A row for each model, the best first. Columns: family
         (where they differ), elpd, elpd_diff and se_diff (difference to the best model
         and its standard error, paired over groups; over folds where factors are crossed
         so that groups share random effects), aic (of maximum likelihood, refitted where
@@ -109,7 +114,8 @@ def compare(
     ------
     OptionError
         If the models have different responses or rows, an argument is not one of those
-        above, or a model cannot be fitted without some fold.
+        above, the names do not match the models, or one cannot be fitted without some
+        fold.
     NotSupportedError
         If a random effect is the input of a network.
 
@@ -131,11 +137,12 @@ def compare(
     >>> data = ngmm.datasets.load("sleepstudy")
     >>> slopes = ngmm.fit("Reaction ~ Days + (Days | Subject)", data)
     >>> levels = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
-    >>> found = ngmm.compare(levels, slopes).to_frame()
-    >>> found.index[0], float(found["elpd"].iloc[0].round(1))
-    ('Reaction ~ Days + (Days | Subject)', -892.2)
+    >>> found = ngmm.compare(levels, slopes, names=["levels", "slopes"]).to_frame()
+    >>> found["elpd"].round(1).to_dict()
+    {'slopes': -892.2, 'levels': -911.2}
     """
     models = check_comparable(fits)
+    heads = headings(names, [m.formula for m in models])
     _check_options(folds, new, seed, progress)
     term = folding_factor(models, by)
     codes = np.asarray(term.codes, dtype=np.intp)
@@ -150,8 +157,11 @@ def compare(
     apart = all(is_within(components_of(m.design.random), codes) for m in models)
     held = _held(models, fold, codes, apart=apart, progress=progress)
     caption = _caption(new, term.group, folds, len(held.units), apart=apart)
-    caption += _remarks(models, held, term.group, new)
-    return _table(models, held, caption)
+    caption += _remarks(models, heads, held, term.group, new)
+    if names is not None:
+        pairs = zip(heads, models, strict=True)
+        caption += "".join(f"\n{head}: {m.formula}" for head, m in pairs)
+    return _table(models, heads, held, caption)
 
 
 def _check_options(folds: int, new: str, seed: int, progress: bool | str) -> None:
@@ -218,7 +228,9 @@ def _by_group(found: Density, keep: NDArray[Any], codes: Ints, n: int) -> Matrix
     return np.bincount(owner[touched], value[touched], n).astype(np.float64)
 
 
-def _table(models: tuple[MixedModelFit, ...], held: Held, caption: str) -> Table:
+def _table(
+    models: tuple[MixedModelFit, ...], heads: list[str], held: Held, caption: str
+) -> Table:
     elpd = held.units.sum(0)
     best = int(np.argmax(elpd))
     apart = held.units - held.units[:, [best]]
@@ -236,7 +248,7 @@ def _table(models: tuple[MixedModelFit, ...], held: Held, caption: str) -> Table
             "caic": [c.value for c in conditional],
             "edf": [c.edf for c in conditional],
         },
-        index=pd.Index([m.formula for m in models], name="model"),
+        index=pd.Index(heads, name="model"),
     ).sort_values("elpd", ascending=False, kind="stable")
     columns: list[Column] = [
         Label(),
@@ -269,7 +281,11 @@ def _caption(new: str, group: str, folds: int, n: int, *, apart: bool) -> str:
 
 
 def _remarks(
-    models: tuple[MixedModelFit, ...], held: Held, group: str, new: str
+    models: tuple[MixedModelFit, ...],
+    heads: list[str],
+    held: Held,
+    group: str,
+    new: str,
 ) -> str:
     """What the reader must know of these folds."""
     out: list[str] = []
@@ -289,9 +305,9 @@ def _remarks(
             f"{int(held.left_out.sum())} rows are left out: they have a level of a "
             "fixed factor that some training rows lack"
         )
-    for m, bad in zip(models, held.n_bad, strict=True):
+    for head, bad in zip(heads, held.n_bad, strict=True):
         if bad:
-            out.append(f"`{m.formula}`: in {bad} folds check() found something wrong")
+            out.append(f"`{head}`: in {bad} folds check() found something wrong")
     if new == "rows" and held.alone:
         out.append(
             f"{held.alone} rows are the only ones of their level of {group}, which is "

@@ -28,6 +28,7 @@ def no_open_figures() -> Iterator[None]:
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_they_are_predictions_on_the_grid() -> None:
     fit = fitted("bernoulli")
     found = boundaries(fit, "z", "x", levels=["g07", "g02"], n=6)

@@ -59,6 +59,7 @@ def test_scores_are_those_of_the_last_layer() -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_input_that_tells_the_groups_is_more_clustered() -> None:
     frame = latent_scores(apart()).to_frame().set_index("name")
     assert list(frame.index) == ["nn(x)", "nn(w)", "numeric inputs"]
@@ -75,6 +76,7 @@ def test_one_network_of_two() -> None:
         latent_scores(apart(), network="nn(W)")
 
 
+@pytest.mark.slow
 def test_equal_centres_are_no_clusters() -> None:
     data = ngmm.datasets.load("sleepstudy")
     fit = ngmm.fit("Reaction ~ nn(Days, hidden=(2,)) + (1 | Subject)", data)

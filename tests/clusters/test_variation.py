@@ -24,6 +24,7 @@ def draws(fit: Any, n: int = 4000) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize(
     "fit", [sleep, crossed, nested, counts, fitted, lambda: fitted("bernoulli")]
 )
+@pytest.mark.slow
 def test_draws_have_the_modes_and_conditional_variances(fit: Callable[[], Any]) -> None:
     analysis = fit()._analysis
     each = zip(draws(fit()), analysis.modes, analysis.mode_variances(), strict=True)

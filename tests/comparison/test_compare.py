@@ -337,3 +337,15 @@ def test_folds_are_even() -> None:
         assert own.max() - own.min() <= 1
     whole = group_folds(codes, 3, r)
     assert all(len(set(whole[codes == level])) == 1 for level in range(7))
+
+
+def test_names_stand_for_formulas(slopes, levels) -> None:
+    by_formula = ngmm.compare(levels, slopes, folds=3)
+    named = ngmm.compare(levels, slopes, folds=3, names=["levels", "slopes"])
+    assert list(named.frame.index) == ["slopes", "levels"]
+    pd.testing.assert_frame_equal(
+        named.frame.reset_index(drop=True), by_formula.frame.reset_index(drop=True)
+    )
+    assert f"\nslopes: {SLEEP}" in named.caption
+    with pytest.raises(OptionError, match="a list of 2, one for each fit"):
+        ngmm.compare(levels, slopes, names=["levels"])

@@ -248,6 +248,7 @@ def test_beside_a_variance_of_zero_it_is_simulated(
 
 
 @pytest.mark.parametrize("sd", [0.0, 0.25, 1.0])
+@pytest.mark.slow
 def test_with_few_levels_an_unclear_mixture_gives_way_to_the_bootstrap(
     sd: float,
 ) -> None:

@@ -30,6 +30,7 @@ def model_of(formula: str, *, reml: bool = False) -> Model:
 
 
 @pytest.mark.parametrize(("prefix", "reml"), [("crossed", False), ("vectors", True)])
+@pytest.mark.slow
 def test_full_coupling_is_sparse_coupling(prefix: str, reml: bool) -> None:
     sparse = build(f"{prefix}, sparse", reml=reml)
     full = build(f"{prefix}, full", reml=reml)

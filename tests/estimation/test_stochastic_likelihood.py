@@ -87,6 +87,7 @@ def test_gaussian_batches_have_the_dense_density(k: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "k"), CASES)
+@pytest.mark.slow
 def test_other_batches_have_the_integral_and_its_gradient(name: str, k: int) -> None:
     with precise():
         family = families.get(name)

@@ -43,6 +43,7 @@ def counts(n: int, levels: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("term", ["(1 | g)", "(1 + x | g)"])
+@pytest.mark.slow
 def test_one_factor_against_quadrature(term: str) -> None:
     fit = ngmm.fit(f"y ~ x + {term}", counts(90, 12), family="poisson")
     assert fit.estimate.integral.error < 1e-4  # type: ignore[attr-defined]
@@ -52,6 +53,7 @@ def test_one_factor_against_quadrature(term: str) -> None:
     assert found.loglik == pytest.approx(fit.loglik, abs=4 * found.std_error + 1e-4)
 
 
+@pytest.mark.slow
 def test_crossed_factors_against_a_tensor_rule() -> None:
     rng = np.random.default_rng(3)
     g, h = np.arange(40) % 8, np.arange(40) // 8 % 2

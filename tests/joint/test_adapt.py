@@ -103,6 +103,7 @@ def test_labels_are_those_of_the_fit() -> None:
         fit.adapt(rows.assign(y="maybe"))
 
 
+@pytest.mark.slow
 def test_trials_and_weights_are_found_by_their_names() -> None:
     data = ngmm.datasets.load("cbpp")
     formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"

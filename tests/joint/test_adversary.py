@@ -32,6 +32,7 @@ def initial() -> Weights:
     return Weights((), np.zeros(0), (), np.zeros(()), np.zeros(()))
 
 
+@pytest.mark.slow
 def test_a_strength_of_zero_is_no_adversary() -> None:
     off = ngmm.Adversary(strength=0.0)
     again = ngmm.fit(SLOPES, curved(), estimator=SHORT, adversary=off, progress=False)
@@ -184,6 +185,7 @@ def test_options_are_checked(options: dict) -> None:
         ngmm.Adversary(**options)
 
 
+@pytest.mark.slow
 def test_a_response_lost_to_an_adversary_is_brought_back() -> None:
     # The input tells the group, and is all that the response depends on.
     rng = np.random.default_rng(0)

@@ -40,6 +40,7 @@ def fitted() -> Any:
         )
 
 
+@pytest.mark.slow
 def test_images_have_a_loss_of_their_own() -> None:
     history = fitted().networks.history.to_frame()
     for name in ("reconstruction with b", "reconstruction without b"):

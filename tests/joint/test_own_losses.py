@@ -58,6 +58,7 @@ def with_effects(task: JointTask, log_sd: float) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_random_effects_are_drawn_row_by_row() -> None:
     task = task_of(SLOPES)
     network, data = task.layout.networks[0], task.arrays

@@ -52,6 +52,7 @@ def test_layers_are_correlations_and_means() -> None:
 
 
 @pytest.mark.parametrize("hidden", [(), (3,)])
+@pytest.mark.slow
 def test_scale_and_shift_are_derivatives_in_filters_and_biases(hidden: Any) -> None:
     network = CNN((2, 3), hidden, varying="channels", centre=0.2, spread=0.5)
     inputs = Inputs(np.ones((ROWS, 1)), arrays=(images(),))

@@ -35,6 +35,7 @@ def output(fit: Any) -> np.ndarray:
     return fit.predict(kind="terms")["nn(x1, x2)"].to_numpy()
 
 
+@pytest.mark.slow
 def test_the_network_is_orthogonal_to_what_it_shares() -> None:
     f, data = output(fitted()), frame()
     size = np.linalg.norm(f)

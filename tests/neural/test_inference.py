@@ -87,6 +87,7 @@ def test_the_model_is_that_of_its_own_parameters(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.slow
 def test_covariances_are_those_of_the_penalised_information(name: str) -> None:
     fit, (dense, J) = fitted(name), covariance(name)
     p, q = len(fit.fixef), len(fit.theta)

@@ -265,6 +265,7 @@ def test_a_mapping_of_lists_and_arrays_comes_back_as_such() -> None:
         without.update(data=rows)
 
 
+@pytest.mark.slow
 def test_labels_and_missing_values_come_back() -> None:
     fit = made("crossed")
     again = from_bytes(to_bytes(fit))
@@ -276,6 +277,7 @@ def test_labels_and_missing_values_come_back() -> None:
 # What holds code ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_estimator_with_code_is_asked_for_when_it_is_needed() -> None:
     fit = ngmm.fit(SMALL, data(), estimator=optax.lbfgs())
     again = from_bytes(to_bytes(fit))

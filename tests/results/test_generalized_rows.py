@@ -178,6 +178,7 @@ UNSEEN = {
 }
 
 
+@pytest.mark.slow
 def test_levels_that_were_not_in_the_data() -> None:
     fit = fitted("negative_binomial")
     with pytest.raises(NewDataError, match='2 rows have 1 unseen level of "g"'):

@@ -125,6 +125,7 @@ def test_derivatives_against_differences(arrangement: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["gaussian", "gamma"])
+@pytest.mark.slow
 def test_derivatives_in_the_dispersion(family: str) -> None:
     rows = problems.numeric(family)
     link = "log" if family == "gamma" else None
