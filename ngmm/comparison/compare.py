@@ -139,7 +139,7 @@ def compare(
     >>> levels = ngmm.fit("Reaction ~ Days + (1 | Subject)", data)
     >>> found = ngmm.compare(levels, slopes, names=["levels", "slopes"]).to_frame()
     >>> found["elpd"].round(1).to_dict()
-    {'slopes': -892.2, 'levels': -911.2}
+    {'slopes': -892.2, 'levels': -908.7}
     """
     models = check_comparable(fits)
     heads = headings(names, [m.formula for m in models])
