@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import pytest
 from hypothesis import settings
-
-# Most of the time of the tests is that of compiling, and half of it XLA's optimisation
-# of machine code. Read when the first array is made; a setting of the user's stays.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # The first example of a property compiles, the others do not: no deadline fits both.
 settings.register_profile("ngmm", deadline=None)
